@@ -1,0 +1,1 @@
+"""From frames to distributions, cross tables, findings and figures: functions that take and return values."""

@@ -1,0 +1,1 @@
+"""Human labels, and how well the people who made them agree."""

@@ -1,0 +1,102 @@
+"""What people and published tables say about repositories and issues, as it travels from a file to the store."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IssueReference:
+    """An issue's address: `owner/name` and number."""
+
+    repository: str
+    number: int
+
+    @property
+    def url(self) -> str:
+        """The issue's address on GitHub."""
+        return f"https://github.com/{self.repository}/issues/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """What is known of a repository; `None` means not known."""
+
+    name: str
+    kind: str | None = None
+    prototype: bool | None = None
+    framework: str | None = None
+    architecture: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFacts:
+    """What a published table tells of an issue besides its labels; `None` means not known."""
+
+    issue: IssueReference
+    created_at: datetime | None = None
+    tracker_labels: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One annotator's answer for one facet of one defect (1, 2, ...), or of the issue as a whole (0), in one round.
+
+    `category` is the taxonomy's id, `value` what the source wrote.
+    """
+
+    issue: IssueReference
+    defect: int
+    facet: str
+    category: str
+    value: str
+    annotator: str
+    round: str
+    confidence: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A label from a rater's sheet, which gives the issue's number without its repository.
+
+    `row` is the sheet's row as a spreadsheet counts it; `category` is None where the value belongs to none.
+    """
+
+    round: str
+    annotator: str
+    row: int
+    number: str
+    facet: str
+    value: str
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Flaw:
+    """A flaw of real data that was handled in the open: where it is, what it is, and what was done about it."""
+
+    source: str
+    where: str
+    what: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many things of a kind a source held, and how many of them are in the store now."""
+
+    source: str
+    what: str
+    read: int
+    stored: int
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import read, kept and found amiss."""
+
+    counts: list[Count] = field(default_factory=list)
+    flaws: list[Flaw] = field(default_factory=list)
+    changed: int = 0
+    """Rows that the import added, changed or removed; 0 when the store already held all of it."""

@@ -1,0 +1,324 @@
+"""The typed description of one study: what it reads, what it selects, whose labels count, what it writes.
+
+A study is one file in `data/studies/`; every command takes its name.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from pipeline.documents import Document, Location, read_toml
+from pipeline.errors import RedefectError
+from pipeline.taxonomy import Taxonomy, read_taxonomy
+
+RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A-Za-z0-9._-]+$")]
+RepositoryKind = Literal["solo", "zoo"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Repository(Document):
+    """A repository of the study; `solo` holds one model, `zoo` many."""
+
+    name: RepositoryName
+    kind: RepositoryKind
+    prototype: bool | None = None
+    framework: str | None = None
+    architecture: str | None = None
+
+
+class Selection(Document):
+    """By which criteria repositories and issues came into the study (its section on sampling)."""
+
+    minimum_stars: int = Field(default=0, ge=0)
+    minimum_closed_issues: int = Field(default=0, ge=0)
+    repositories_per_architecture: int | None = Field(default=None, ge=1)
+    state: Literal["open", "closed", "all"] = "all"
+    with_fix: bool = False
+    minimum_comments: int = Field(default=0, ge=0)
+    most_commented: int | None = Field(default=None, ge=1)
+    random_share_of_largest_zoos: Share = 0.0
+    opened_from: date | None = None
+    opened_until: date | None = None
+
+
+class Seeds(Document):
+    """The seed of everything random: one for drawing samples, one for resampling (intervals, permutations)."""
+
+    sample: int
+    resampling: int
+
+
+class Verdict(Document):
+    """Whose labels, of which round, are the study's final word on each defect."""
+
+    annotator: str
+    round: str
+
+
+class ThreadsSource(Document):
+    """Issue threads: JSON lines, a folder of them, or Denchmark's bug reports (folder or .tar.xz)."""
+
+    kind: Literal["threads"]
+    path: str
+    name: str
+
+
+class LabelsSource(Document):
+    """Labels by reference, a row a label: repository,number,defect,facet,category,annotator,round,confidence."""
+
+    kind: Literal["labels"]
+    path: str
+
+
+class LabelTableSource(Document):
+    """A published table with a row a defect and a column a facet."""
+
+    kind: Literal["label-table"]
+    path: str
+    annotator: str
+    round: str
+
+
+class SetAsideSource(Document):
+    """A published table of issues that were sampled and set aside as no defects."""
+
+    kind: Literal["set-aside-table"]
+    path: str
+    annotator: str
+    round: str
+
+
+class RaterSheet(Document):
+    """One sheet of a workbook: what one rater wrote in one round."""
+
+    sheet: str
+    annotator: str
+    round: str
+
+
+class RaterSheetsSource(Document):
+    """A workbook of raters' sheets, whose rows name an issue by its number only."""
+
+    kind: Literal["rater-sheets"]
+    path: str
+    sheets: list[RaterSheet] = Field(min_length=2)
+
+
+Source = Annotated[
+    ThreadsSource | LabelsSource | LabelTableSource | SetAsideSource | RaterSheetsSource, Field(discriminator="kind")
+]
+
+
+class DownloadedFile(Document):
+    """A file to fetch: `path` below the download's base, and what its bytes must hash to."""
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below_the_base(cls, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"'{path}' leaves the download's base; give a path below it")
+        return path
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return Path(self.path).name
+
+
+class Download(Document):
+    """Published files that a study reads and that may not be redistributed with it."""
+
+    folder: str
+    base_url: str = Field(pattern=r"^https?://[^\s]+/$")
+    files: list[DownloadedFile] = Field(min_length=1)
+
+
+class Distribution(Document):
+    """A table to write: how often each category of a facet occurs."""
+
+    facet: str
+
+
+class Crosstab(Document):
+    """A table to write: how often the categories of two facets occur together."""
+
+    rows: str
+    columns: str
+
+
+class Figure(Document):
+    """A figure to draw from a cross table; a new figure is a row of data."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    title: str
+    rows: str
+    columns: str
+    style: Literal["grouped", "stacked"]
+
+
+class Reference(Document):
+    """Published values to compare with: files of findings and of the figures' cells."""
+
+    findings: str | None = None
+    figures: str | None = None
+
+
+class Study(Document):
+    """One study, as its file describes it. Paths in it are relative to `root`, the folder that holds `data/`."""
+
+    title: str
+    description: str
+    fictional: bool = False
+    taxonomy: str = Field(pattern=r"^[a-z0-9-]+$")
+    seeds: Seeds
+    verdict: Verdict
+    selection: Selection = Selection()
+    repositories: list[Repository] = Field(min_length=1)
+    sources: list[Source] = Field(min_length=1)
+    download: Download | None = None
+    distributions: list[Distribution] = []
+    crosstabs: list[Crosstab] = []
+    figures: list[Figure] = []
+    reference: Reference = Reference()
+    _path: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep the place of the file, which `read_toml` gives as context: all other paths follow from it."""
+        if isinstance(context, Path):
+            self._path = context.absolute()
+
+    @property
+    def path(self) -> Path:
+        """The study file."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The name that commands take: the study file's, without its ending."""
+        return self._path.stem
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds `data/` and `taxonomy/`."""
+        return self._path.parent.parent.parent
+
+    @property
+    def build(self) -> Path:
+        """The folder for everything generated from this study."""
+        return self.root / "data" / "build" / self.name
+
+    @property
+    def taxonomy_path(self) -> Path:
+        """The study's taxonomy file."""
+        return self.root / "taxonomy" / f"{self.taxonomy}.yaml"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the study file's bytes."""
+        return hashlib.sha256(self._path.read_bytes()).hexdigest()
+
+    def contradictions(self) -> Iterator[tuple[Location, str]]:
+        """Yield what the file says twice or against itself."""
+        seen: dict[str, int] = {}
+        for i, repository in enumerate(self.repositories):
+            first = seen.setdefault(repository.name.casefold(), i)
+            if first != i:
+                yield ("repositories", i, "name"), f"'{repository.name}' stands twice; remove one of the entries."
+        limit = self.selection.repositories_per_architecture
+        if limit is not None:
+            count: dict[str, int] = {}
+            for i, repository in enumerate(self.repositories):
+                if repository.kind == "solo" and repository.architecture is not None:
+                    count[repository.architecture] = count.get(repository.architecture, 0) + 1
+                    if count[repository.architecture] > limit:
+                        yield (
+                            ("repositories", i, "architecture"),
+                            f"'{repository.name}' is one more '{repository.architecture}' than the {limit} that "
+                            "selection.repositories_per_architecture allows; change one of the two.",
+                        )
+        begin, end = self.selection.opened_from, self.selection.opened_until
+        if begin is not None and end is not None and begin > end:
+            yield ("selection", "opened_until"), f"{end} is before opened_from ({begin}); no issue can be in between."
+        names: set[str] = set()
+        for i, figure in enumerate(self.figures):
+            if figure.name in names:
+                yield ("figures", i, "name"), f"figure '{figure.name}' stands twice; give each its own name."
+            names.add(figure.name)
+        for key, tables in (("figures", self.figures), ("crosstabs", self.crosstabs)):
+            for i, table in enumerate(tables):
+                if table.rows == table.columns:
+                    yield (
+                        (key, i, "columns"),
+                        f"rows and columns are both '{table.rows}'; a cross table needs two facets.",
+                    )
+        yield from self._unknown_facets()
+
+    def _unknown_facets(self) -> Iterator[tuple[Location, str]]:
+        if self._path == Path():  # the taxonomy's folder is known only for a study that was read from a file
+            return
+        taxonomy = self.read_taxonomy()
+        known = [facet.id for facet in taxonomy.defect_facets]
+        named: list[tuple[Location, str]] = [
+            *((("distributions", i, "facet"), d.facet) for i, d in enumerate(self.distributions)),
+            *(
+                (("crosstabs", i, key), getattr(c, key))
+                for i, c in enumerate(self.crosstabs)
+                for key in ("rows", "columns")
+            ),
+            *(
+                (("figures", i, key), getattr(f, key))
+                for i, f in enumerate(self.figures)
+                for key in ("rows", "columns")
+            ),
+        ]
+        for location, facet in named:
+            if facet not in known:
+                yield location, f"taxonomy '{taxonomy.id}' has no defect facet '{facet}'; it has {', '.join(known)}."
+
+    def read_taxonomy(self) -> Taxonomy:
+        """Read the study's taxonomy file."""
+        return read_taxonomy(self.taxonomy_path)
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    RedefectError
+        If the file is missing, has an unknown key, a wrong type or a contradiction; the sentence names file, line, key.
+    """
+
+    return read_toml(path, Study)
+
+
+def find_study(name: str) -> Path:
+    """Find a study file by its name, or by its path.
+
+    A name is looked for in `data/studies/` of this folder and of each folder above it (so that it works from
+    `notebooks/` too), and then of the checkout that this package belongs to.
+
+    Raises
+    ------
+    RedefectError
+        If there is none; the sentence names those that there are.
+    """
+    if name.endswith(".toml"):
+        return Path(name)
+    here = Path.cwd()
+    folders = [folder / "data" / "studies" for folder in (here, *here.parents, Path(__file__).parent.parent)]
+    for folder in folders:
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    known = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.toml")})
+    raise RedefectError(
+        f"There is no study '{name}' in data/studies/; there are: {', '.join(known) or 'none'}. "
+        "Give one of these names, or the path of a study file that ends in .toml."
+    )
