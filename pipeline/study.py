@@ -74,6 +74,13 @@ class LabelsSource(Document):
     path: str
 
 
+class IssueLabel(Document):
+    """What being in a table says of an issue as a whole."""
+
+    facet: str
+    category: str
+
+
 class LabelTableSource(Document):
     """A published table with a row a defect and a column a facet."""
 
@@ -81,6 +88,7 @@ class LabelTableSource(Document):
     path: str
     annotator: str
     round: str
+    each_issue: IssueLabel
 
 
 class SetAsideSource(Document):
@@ -90,6 +98,7 @@ class SetAsideSource(Document):
     path: str
     annotator: str
     round: str
+    each_issue: IssueLabel
 
 
 class RaterSheet(Document):
@@ -183,6 +192,7 @@ class Study(Document):
     repositories: list[Repository] = Field(min_length=1)
     sources: list[Source] = Field(min_length=1)
     download: Download | None = None
+    agreement_facets: list[str] = []
     distributions: list[Distribution] = []
     crosstabs: list[Crosstab] = []
     figures: list[Figure] = []
@@ -213,6 +223,11 @@ class Study(Document):
     def build(self) -> Path:
         """The folder for everything generated from this study."""
         return self.root / "data" / "build" / self.name
+
+    @property
+    def database(self) -> Path:
+        """The study's own store, used unless another database is given."""
+        return self.build / "redefect.sqlite"
 
     @property
     def taxonomy_path(self) -> Path:
@@ -251,14 +266,14 @@ class Study(Document):
             if figure.name in names:
                 yield ("figures", i, "name"), f"figure '{figure.name}' stands twice; give each its own name."
             names.add(figure.name)
-        for key, tables in (("figures", self.figures), ("crosstabs", self.crosstabs)):
-            for i, table in enumerate(tables):
-                if table.rows == table.columns:
-                    yield (
-                        (key, i, "columns"),
-                        f"rows and columns are both '{table.rows}'; a cross table needs two facets.",
-                    )
+        for key, i, table in self._cross_tables():
+            if table.rows == table.columns:
+                yield (key, i, "columns"), f"rows and columns are both '{table.rows}'; a cross table needs two facets."
         yield from self._unknown_facets()
+
+    def _cross_tables(self) -> Iterator[tuple[str, int, Crosstab | Figure]]:
+        yield from (("crosstabs", i, table) for i, table in enumerate(self.crosstabs))
+        yield from (("figures", i, figure) for i, figure in enumerate(self.figures))
 
     def _unknown_facets(self) -> Iterator[tuple[Location, str]]:
         if self._path == Path():  # the taxonomy's folder is known only for a study that was read from a file
@@ -266,21 +281,23 @@ class Study(Document):
         taxonomy = self.read_taxonomy()
         known = [facet.id for facet in taxonomy.defect_facets]
         named: list[tuple[Location, str]] = [
+            *((("agreement_facets", i), facet) for i, facet in enumerate(self.agreement_facets)),
             *((("distributions", i, "facet"), d.facet) for i, d in enumerate(self.distributions)),
-            *(
-                (("crosstabs", i, key), getattr(c, key))
-                for i, c in enumerate(self.crosstabs)
-                for key in ("rows", "columns")
-            ),
-            *(
-                (("figures", i, key), getattr(f, key))
-                for i, f in enumerate(self.figures)
-                for key in ("rows", "columns")
-            ),
+            *(((key, i, side), getattr(t, side)) for key, i, t in self._cross_tables() for side in ("rows", "columns")),
         ]
         for location, facet in named:
             if facet not in known:
                 yield location, f"taxonomy '{taxonomy.id}' has no defect facet '{facet}'; it has {', '.join(known)}."
+
+        for i, source in enumerate(self.sources):
+            if isinstance(source, LabelTableSource | SetAsideSource):
+                says = source.each_issue
+                of_issues = {facet.id: facet.ids for facet in taxonomy.facets if facet.level == "issue"}
+                if says.category not in of_issues.get(says.facet, []):
+                    yield (
+                        ("sources", i, "each_issue"),
+                        f"taxonomy '{taxonomy.id}' has no category '{says.category}' of an issue's facet '{says.facet}'.",
+                    )
 
     def read_taxonomy(self) -> Taxonomy:
         """Read the study's taxonomy file."""
@@ -295,7 +312,6 @@ def read_study(path: Path) -> Study:
     RedefectError
         If the file is missing, has an unknown key, a wrong type or a contradiction; the sentence names file, line, key.
     """
-
     return read_toml(path, Study)
 
 

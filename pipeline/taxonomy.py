@@ -73,9 +73,7 @@ class Facet(Document):
                 continue
             for spelling in {normalise(s) for s in (category.id, category.label, *category.variants)}:
                 if spelled.setdefault(spelling, category.id) != category.id:
-                    raise ValueError(
-                        f"facet '{self.id}' maps '{spelling}' to both '{spelled[spelling]}' and '{category.id}'"
-                    )
+                    raise ValueError(f"facet '{self.id}' maps '{spelling}' to both '{spelled[spelling]}' and '{category.id}'")
         return self
 
     def _ancestors(self, category: Category) -> list[str]:

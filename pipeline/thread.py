@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from pipeline.errors import RedefectError
 
@@ -31,9 +31,7 @@ Time = Annotated[datetime, BeforeValidator(_utc), PlainSerializer(iso, when_used
 # A NUL ends a text in C and in PostgreSQL, and a lone surrogate is no text at all: neither is ever stored.
 Text = Annotated[
     str,
-    BeforeValidator(
-        lambda value: value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
-    ),
+    BeforeValidator(lambda value: value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value),
 ]
 
 

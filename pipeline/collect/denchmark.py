@@ -54,7 +54,7 @@ def read_denchmark(path: Path, report: Callable[[Flaw], None]) -> Iterator[Threa
             continue
         try:
             root = etree.fromstring(data, parser)
-            if root.getroottree().docinfo.doctype:
+            if root.getroottree().docinfo.internalDTD is not None:
                 raise _attack(path, name)
             yield _thread("/".join(owner_and_name), root, where)
         except etree.XMLSyntaxError as error:

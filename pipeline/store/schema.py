@@ -13,7 +13,7 @@ class UtcTime(TypeDecorator[datetime]):
     """A time in UTC: an aware datetime in Python, a timestamp with time zone in PostgreSQL, ISO 8601 text in SQLite."""
 
     impl = DateTime(timezone=True).with_variant(
-        sqlite.DATETIME(
+        sqlite.DATETIME(  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
             storage_format="%(year)04d-%(month)02d-%(day)02dT%(hour)02d:%(minute)02d:%(second)02dZ",
             regexp=r"(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)Z",
         ),
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012 (SQLAlchemy's own form)
+    type_annotation_map = {datetime: UtcTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
 class Repository(Base):

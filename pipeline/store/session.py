@@ -42,9 +42,7 @@ class Store:
             self._shown = parsed.render_as_string(hide_password=True)
             self.engine: Engine = create_engine(parsed)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise RedefectError(
-                f"The database URL cannot be used ({error}); give a file or a SQLAlchemy URL."
-            ) from None
+            raise RedefectError(f"The database URL cannot be used ({error}); give a file or a SQLAlchemy URL.") from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)

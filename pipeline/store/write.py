@@ -161,7 +161,9 @@ def _comment_rows(issue: int, thread: Thread) -> Iterator[dict[str, Any]]:
         }
 
 
-def put_repositories(connection: Connection, facts: Iterable[RepositoryFacts], source: str, *, authoritative: bool = False) -> int:
+def put_repositories(
+    connection: Connection, facts: Iterable[RepositoryFacts], source: str, *, authoritative: bool = False
+) -> int:
     """Store what is known of repositories; only `authoritative` facts replace others, the rest fill gaps."""
     changed = 0
     for fact in facts:
@@ -271,12 +273,24 @@ def put_sample(connection: Connection, study: str, sample: Iterable[SampleRow], 
 
 
 def put_run(
-    connection: Connection, *, command: str, study: str, study_digest: str, version: str, inputs: dict[str, str], finished_at: datetime
+    connection: Connection,
+    *,
+    command: str,
+    study: str,
+    study_digest: str,
+    version: str,
+    inputs: dict[str, str],
+    finished_at: datetime,
 ) -> None:
     """Record that a command changed the store."""
     connection.execute(
         insert(_RUN).values(
-            command=command, study=study, study_digest=study_digest, version=version, inputs=inputs, finished_at=finished_at
+            command=command,
+            study=study,
+            study_digest=study_digest,
+            version=version,
+            inputs=inputs,
+            finished_at=finished_at,
         )
     )
 
@@ -287,14 +301,14 @@ class _Repositories:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         rows = connection.execute(select(_REPOSITORY.c.id, _REPOSITORY.c.owner, _REPOSITORY.c.name))
-        self._ids = {f"{owner}/{name}".lower(): id_ for id_, owner, name in rows}
+        self._ids: dict[str, int] = {f"{owner}/{name}".lower(): id_ for id_, owner, name in rows}
 
     def id(self, full_name: str, source: str) -> int:
         key = full_name.lower()
         if key not in self._ids:
             owner, name = full_name.split("/")
             new = insert(_REPOSITORY).values(owner=owner, name=name, source=source).returning(_REPOSITORY.c.id)
-            self._ids[key] = self._connection.execute(new).scalar_one()
+            self._ids[key] = int(self._connection.execute(new).scalar_one())
         return self._ids[key]
 
 
@@ -332,9 +346,7 @@ def _synchronise(
     """Make the rows of `table` within `scope` equal to `rows`, told apart by `keys`; return how many had to change."""
     columns = list(rows[0]) if rows else []
     wanted = {tuple(row[key] for key in keys): row for row in rows}
-    present = {
-        tuple(row[key] for key in keys): row for row in connection.execute(select(table).where(scope)).mappings().all()
-    }
+    present = {tuple(row[key] for key in keys): row for row in connection.execute(select(table).where(scope)).mappings().all()}
     stale = [
         row["id"]
         for key, row in present.items()

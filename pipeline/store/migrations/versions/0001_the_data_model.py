@@ -46,9 +46,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_repository")),
     )
-    op.create_index(
-        "uq_repository_owner_name", "repository", [sa.text("lower(owner)"), sa.text("lower(name)")], unique=True
-    )
+    op.create_index("uq_repository_owner_name", "repository", [sa.text("lower(owner)"), sa.text("lower(name)")], unique=True)
     op.create_table(
         "run",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -68,9 +66,7 @@ def upgrade() -> None:
         sa.Column("cursor", sa.String(), nullable=True),
         sa.Column("etag", sa.String(), nullable=True),
         sa.Column("counts", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["repository_id"], ["repository.id"], name=op.f("fk_crawl_repository_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_crawl_repository_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_crawl")),
         sa.UniqueConstraint("repository_id", "resource", name=op.f("uq_crawl_repository_id_resource")),
     )
@@ -91,9 +87,7 @@ def upgrade() -> None:
         sa.Column("fix", sa.String(), nullable=True),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["repository_id"], ["repository.id"], name=op.f("fk_issue_repository_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_issue_repository_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),
         sa.UniqueConstraint("repository_id", "number", name=op.f("uq_issue_repository_id_number")),
     )

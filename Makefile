@@ -1,0 +1,73 @@
+# The rebuild: one rule a stage, real files as targets. `make` sets up and runs the demo; STUDY=... runs another study.
+# Needs GNU make and Python 3.11 or newer, nothing else.
+
+STUDY  ?= demo
+PYTHON ?= python3
+BUILD  := data/build/$(STUDY)
+BIN    := .venv/bin
+READY  := .venv/ready
+
+# What each stage is made of: a change there runs it again, and all that follows.
+STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py)
+ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/annotate/*.py pipeline/export/*.py)
+REFERENCE     := $(wildcard data/reference/*/*.toml)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all help study-data findings test coverage check bench clean
+
+all: $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
+
+help: ## list the targets, a line each
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The published data of a study that has some; the study file says what, from where, and with which SHA-256.
+RAW_cv-reengineering := data/raw/jiang2024/ready
+data/raw/jiang2024/ready: data/studies/cv-reengineering.toml | $(READY)
+	$(BIN)/redefect study-data --study cv-reengineering
+	touch $@
+
+study-data: $(READY) ## fetch the published study's data (or take it from the folder in REDEFECT_STUDY_DATA)
+	$(BIN)/redefect study-data --study cv-reengineering
+
+# The import writes inputs.mk: the files that it read, as further prerequisites of flaws.csv.
+-include $(BUILD)/inputs.mk
+$(BUILD)/flaws.csv: $(READY) $(STORE_CODE) data/studies/$(STUDY).toml $(RAW_$(STUDY))
+	$(BIN)/redefect import study --study $(STUDY)
+
+$(BUILD)/findings.txt: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
+	$(BIN)/redefect findings --study $(STUDY) > $@ || { cat $@; exit 1; }
+	@cat $@
+	@echo "made $@"
+
+$(BUILD)/tables/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
+	$(BIN)/redefect export tables --study $(STUDY)
+
+$(BUILD)/figures/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE)
+	$(BIN)/redefect export figures --study $(STUDY)
+
+findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
+	@cat $<
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
+
+coverage: $(READY) ## run the tests and measure their branch coverage of pipeline/
+	$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(PYTEST_ARGUMENTS)
+
+check: $(READY) ## run the linter, the formatter's check and the type checker
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY) ## time the import of Denchmark beside the bare minimum (needs ../shared)
+	$(BIN)/python tests/benchmarks/import_denchmark.py
+
+clean: ## remove everything generated, but not the fetched data
+	rm -rf data/build .venv

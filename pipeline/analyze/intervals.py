@@ -1,0 +1,70 @@
+"""Intervals: how uncertain a share and an effect size are."""
+
+import math
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtri
+from scipy.stats import ncx2
+
+LEVEL = 0.95
+
+
+def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Return Wilson's score interval of a share (Wilson 1927; Brown, Cai & DasGupta 2001 on why not Wald's).
+
+    Parameters
+    ----------
+    count, n
+        How many of how many. `count` may be a fraction, as when each issue has one vote that its defects split.
+
+    Returns
+    -------
+    Bounds between 0 and 1; both are NaN when `n` is 0.
+    """
+    if n <= 0:
+        return math.nan, math.nan
+    z = float(ndtri((1 + level) / 2))
+    share = count / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def cramers_v(chi2: float, n: int, rows: int, columns: int, level: float = LEVEL) -> tuple[float, float, float]:
+    """Return Cramer's V and its interval.
+
+    The interval comes from inverting the noncentral chi-square distribution (Smithson 2003, chapter 4): its bounds are the
+    noncentralities for which the observed statistic is just not too large, or not too small. The degrees of freedom are
+    not added back, so that the lower bound is 0 exactly when independence is not rejected.
+
+    Parameters
+    ----------
+    chi2, n
+        Pearson's statistic of the table, and the number of observations in it.
+    rows, columns
+        The table's shape, without empty rows and columns.
+
+    Returns
+    -------
+    V and its bounds, all between 0 and 1; NaN when the table has a single row or column.
+    """
+    smaller = min(rows, columns) - 1
+    if smaller < 1 or n == 0:
+        return math.nan, math.nan, math.nan
+    freedom = (rows - 1) * (columns - 1)
+    tail = (1 - level) / 2
+
+    def noncentrality(probability: float) -> float:
+        def excess(nc: float) -> float:
+            return float(ncx2.cdf(chi2, freedom, nc)) - probability
+
+        if excess(1e-9) <= 0:
+            return 0.0
+        upper = chi2 + 10 * math.sqrt(chi2 + freedom) + 10
+        return float(brentq(excess, 1e-9, upper))
+
+    def v(statistic: float) -> float:
+        return float(np.clip(math.sqrt(statistic / (n * smaller)), 0, 1))
+
+    return v(chi2), v(noncentrality(1 - tail)), v(noncentrality(tail))

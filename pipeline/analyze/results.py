@@ -1,0 +1,264 @@
+"""The result objects that notebooks, figures, findings and exports all use: how often categories occur, alone or in pairs.
+
+Both carry their n and intervals, print as a table, and can draw themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2_contingency
+
+from pipeline.analyze.intervals import cramers_v, wilson
+from pipeline.taxonomy import Facet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PERMUTATIONS = 9_999
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How often each category of a facet occurs.
+
+    Attributes
+    ----------
+    facet
+        The facet.
+    frame
+        A row a category, in the taxonomy's order: `category` (id), `label`, `n`, `share`, and its 95 % Wilson interval
+        `low`, `high`. Categories that only published tables use are left out when they do not occur.
+    n
+        Number of defects that have an answer.
+    missing
+        Number of defects without one.
+    """
+
+    facet: Facet
+    frame: pd.DataFrame
+    n: int
+    missing: int
+
+    @property
+    def title(self) -> str:
+        """What the table shows, with its n."""
+        return f"{self.facet.title} (n = {self.n}{f', {self.missing} without an answer' if self.missing else ''})"
+
+    def plot(self) -> Figure:
+        """Draw the distribution as bars with their n."""
+        from pipeline.analyze.figures import bars
+
+        return bars(self)
+
+    def __str__(self) -> str:
+        return f"{self.title}\n{_percent(self.frame).to_string(index=False)}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return _html(self.title, _percent(self.frame))
+
+
+@dataclass(frozen=True)
+class Independence:
+    """A test of independence of a cross table's facets, and how strong their association is.
+
+    Attributes
+    ----------
+    chi2, freedom
+        Pearson's statistic and its degrees of freedom, empty rows and columns left out.
+    p
+        Of a permutation test with that statistic: valid for the small counts that such tables have.
+    permutations
+        Number of random permutations behind `p`, which is at least 1 / (permutations + 1).
+    v, v_low, v_high
+        Cramer's V and its 95 % interval.
+    """
+
+    chi2: float
+    freedom: int
+    p: float
+    permutations: int
+    v: float
+    v_low: float
+    v_high: float
+
+    def __str__(self) -> str:
+        p = f"p = {self.p:.4f}" if self.p > 1 / (self.permutations + 1) else f"p < {2 / (self.permutations + 1):.4f}"
+        return (
+            f"chi2({self.freedom}) = {self.chi2:.1f}, {p} ({self.permutations} permutations), "
+            f"Cramer's V = {self.v:.2f} [{self.v_low:.2f}, {self.v_high:.2f}]"
+        )
+
+
+@dataclass(frozen=True)
+class Crosstab:
+    """How often the categories of two facets occur together.
+
+    Attributes
+    ----------
+    rows, columns
+        The facets.
+    counts
+        Counts with row categories as index and column categories as columns (ids, in the taxonomy's order).
+    cells
+        A row a cell: `row`, `column` (ids), `row_label`, `column_label`, `n`, `row_n`, and the `share` of the row with its 95 %
+        Wilson interval `low`, `high`.
+    n
+        Number of defects that have an answer to both.
+    independence
+        Whether the facets are independent, and their association.
+    """
+
+    rows: Facet
+    columns: Facet
+    counts: pd.DataFrame
+    cells: pd.DataFrame
+    n: int
+    independence: Independence
+
+    @property
+    def title(self) -> str:
+        """What the table shows, with its n."""
+        return f"{self.columns.title} by {self.rows.title.lower()} (n = {self.n})"
+
+    @property
+    def shares(self) -> pd.DataFrame:
+        """Counts as shares of their row; NaN in an empty row."""
+        return self.counts.div(self.counts.sum(axis=1).replace(0, np.nan), axis=0)
+
+    def plot(self, style: str = "grouped") -> Figure:
+        """Draw the table as `grouped` or `stacked` bars with their n."""
+        from pipeline.analyze.figures import draw
+
+        return draw(self, style)
+
+    def labelled(self) -> pd.DataFrame:
+        """Return the counts under the categories' labels, with totals."""
+        table = self.counts.copy()
+        table["Total"] = table.sum(axis=1)
+        table.loc["Total"] = table.sum()
+        table.index = pd.Index([self.rows.label(i) for i in self.counts.index] + ["Total"], name=self.rows.title)
+        table.columns = pd.Index([self.columns.label(i) for i in self.counts.columns] + ["Total"], name=self.columns.title)
+        return table
+
+    def __str__(self) -> str:
+        return f"{self.title}\n{self.labelled().to_string()}\n{self.independence}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"{_html(self.title, self.labelled(), index=True)}<p>{self.independence}</p>"
+
+
+def distribution(defects: pd.DataFrame, facet: Facet) -> Distribution:
+    """Count the categories of a facet.
+
+    Parameters
+    ----------
+    defects
+        The frame of defects, with a column named by the facet's id.
+    """
+    answers = defects[facet.id].dropna()
+    counts = answers.value_counts()
+    rows = []
+    for category in facet.values:
+        count = int(counts.get(category.id, 0))
+        if count or not category.published_only:
+            rows.append(
+                (
+                    category.id,
+                    category.label,
+                    count,
+                    count / len(answers) if len(answers) else np.nan,
+                    *wilson(count, len(answers)),
+                )
+            )
+    frame = pd.DataFrame(rows, columns=["category", "label", "n", "share", "low", "high"])
+    return Distribution(facet, frame, len(answers), len(defects) - len(answers))
+
+
+def crosstab(defects: pd.DataFrame, rows: Facet, columns: Facet, seed: int) -> Crosstab:
+    """Count how often the categories of two facets occur together, and test whether the facets are independent.
+
+    Parameters
+    ----------
+    defects
+        The frame of defects, with a column named by each facet's id.
+    seed
+        Of the permutation test.
+    """
+    counts = cross_counts(defects, rows, columns)
+    cells = []
+    for row in counts.index:
+        total = int(counts.loc[row].sum())
+        for column in counts.columns:
+            n = int(counts.loc[row, column])
+            share = n / total if total else np.nan
+            cells.append((row, column, rows.label(row), columns.label(column), n, total, share, *wilson(n, total)))
+    names = ["row", "column", "row_label", "column_label", "n", "row_n", "share", "low", "high"]
+    return Crosstab(
+        rows,
+        columns,
+        counts,
+        pd.DataFrame(cells, columns=names),
+        int(counts.to_numpy().sum()),
+        independence(counts, seed),
+    )
+
+
+def cross_counts(defects: pd.DataFrame, rows: Facet, columns: Facet) -> pd.DataFrame:
+    """Count the defects in each pair of categories (ids, in the taxonomy's order), without those that lack an answer.
+
+    Categories that only published tables use are left out when they do not occur.
+    """
+    both = defects[[rows.id, columns.id]].dropna()
+    index, names = (
+        [c.id for c in facet.values if not c.published_only or (both[facet.id] == c.id).any()] for facet in (rows, columns)
+    )
+    counts = pd.crosstab(both[rows.id].astype(str), both[columns.id].astype(str))
+    return counts.reindex(index=pd.Index(index, name=rows.id), columns=pd.Index(names, name=columns.id), fill_value=0).astype(int)
+
+
+def independence(counts: pd.DataFrame, seed: int) -> Independence:
+    """Test the independence of a table's rows and columns by permutation, and measure their association.
+
+    Parameters
+    ----------
+    counts
+        A table of counts; empty rows and columns do not matter.
+    """
+    table = counts.loc[counts.sum(axis=1) > 0, counts.sum() > 0].to_numpy()
+    n = int(table.sum())
+    if min(table.shape, default=0) < 2:
+        return Independence(np.nan, 0, np.nan, 0, np.nan, np.nan, np.nan)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
+    statistic, _, freedom, _ = chi2_contingency(table, correction=False)
+    row_of = np.repeat(np.arange(table.shape[0]), table.sum(axis=1))
+    column_of = np.concatenate([np.repeat(np.arange(table.shape[1]), row) for row in table])
+    generator = np.random.default_rng(seed)
+    at_least = 0
+    for _ in range(_PERMUTATIONS):
+        flat = np.bincount(row_of * table.shape[1] + generator.permutation(column_of), minlength=table.size)
+        permuted = ((flat.reshape(table.shape) - expected) ** 2 / expected).sum()
+        at_least += permuted >= statistic * (1 - 1e-12)
+    v, low, high = cramers_v(float(statistic), n, *table.shape)
+    return Independence(float(statistic), int(freedom), (at_least + 1) / (_PERMUTATIONS + 1), _PERMUTATIONS, v, low, high)
+
+
+def _percent(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write shares for a person to read: percent, with their interval in one column."""
+    shown = frame[["label", "n"]].copy()
+    shown["share"] = [f"{s:.1%}" for s in frame["share"]]
+    shown["95 % interval"] = [f"[{low:.1%}, {high:.1%}]" for low, high in zip(frame["low"], frame["high"], strict=True)]
+    return shown
+
+
+def _html(title: str, frame: pd.DataFrame, *, index: bool = False) -> str:
+    from html import escape
+
+    return f"<p><b>{escape(title)}</b></p>{frame.to_html(index=index, escape=True)}"

@@ -1,0 +1,125 @@
+"""Published files that a study reads: fetched from where their authors keep them, or taken from a local folder."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import requests
+
+from pipeline.errors import RedefectError
+from pipeline.files import explained, sha256
+from pipeline.study import DownloadedFile, Study
+
+LOCAL_FOLDER_VARIABLE = "REDEFECT_STUDY_DATA"
+_PIECE = 64 * 1024
+_TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
+_MOST_RESUMPTIONS = 5
+
+
+def fetch_study_data(
+    study: Study, local_folder: Path | None, say: Callable[[str], None], base_url: str | None = None
+) -> list[Path]:
+    """Bring a study's published files into its folder, each checked by SHA-256 before it gets its name.
+
+    A file that is already there with the right hash is not fetched again; one that was cut off goes on where it stopped.
+
+    Parameters
+    ----------
+    local_folder
+        A folder that holds the files; nothing is fetched then.
+    base_url
+        Where to fetch from instead of the study file's address (a mirror).
+
+    Raises
+    ------
+    RedefectError
+        If the study has nothing to download, a file is missing, cannot be fetched, or has another hash.
+    """
+    if study.download is None:
+        raise RedefectError(f"Study '{study.name}' has no published data to fetch; it is complete as it is.")
+    folder = study.root / study.download.folder
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    with requests.Session() as session:
+        for file in study.download.files:
+            target = folder / file.name
+            if target.is_file() and sha256(target) == file.sha256:
+                say(f"{target}: is there already")
+            else:
+                part = target.with_name(target.name + ".part")
+                if local_folder is not None:
+                    _copy(local_folder / file.name, part)
+                else:
+                    _fetch(session, (base_url or study.download.base_url) + quote(file.path), part)
+                _accept(part, target, file, "folder" if local_folder else "server")
+                say(f"{target}: {'copied' if local_folder else 'fetched'}, SHA-256 as published")
+            paths.append(target)
+    return paths
+
+
+def check_study_data(study: Study) -> None:
+    """Check that a study's published files are there and are the published ones.
+
+    Raises
+    ------
+    RedefectError
+        If one is missing or has another SHA-256.
+    """
+    if study.download is None:
+        return
+    for file in study.download.files:
+        path = study.root / study.download.folder / file.name
+        if not path.is_file():
+            raise RedefectError(
+                f"{path}: there is no such file; `make study-data` fetches it (or takes it from the folder in {LOCAL_FOLDER_VARIABLE})."
+            )
+        if (found := sha256(path)) != file.sha256:
+            raise RedefectError(
+                f"{path}: has SHA-256 {found[:12]}... instead of {file.sha256[:12]}...: it is truncated or was changed; "
+                "remove it and run `make study-data`."
+            )
+
+
+def _copy(source: Path, part: Path) -> None:
+    if not source.is_file():
+        raise RedefectError(f"{source}: there is no such file; check the folder in {LOCAL_FOLDER_VARIABLE}.")
+    with explained(part):
+        shutil.copyfile(source, part)
+
+
+def _accept(part: Path, target: Path, file: DownloadedFile, origin: str) -> None:
+    found = sha256(part)
+    if found != file.sha256:
+        part.unlink()
+        raise RedefectError(
+            f"{target}: what came has SHA-256 {found[:12]}... instead of {file.sha256[:12]}...; it was thrown away. "
+            f"Run the command again, or check the {origin} it came from."
+        )
+    with explained(target):
+        part.replace(target)
+
+
+def _fetch(session: requests.Session, url: str, part: Path) -> None:
+    """Fetch to `part`, going on where an earlier attempt stopped."""
+    for _ in range(_MOST_RESUMPTIONS):
+        have = part.stat().st_size if part.exists() else 0
+        try:
+            headers = {"Range": f"bytes={have}-"} if have else {}
+            with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
+                if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                    return  # all of it had come before; the hash tells whether it is right
+                if not answer.ok:
+                    raise RedefectError(f"{url}: the server answers {answer.status_code} {answer.reason}; try again later.")
+                resumes = answer.status_code == requests.codes.partial_content
+                with explained(part), part.open("ab" if resumes else "wb") as file:
+                    for piece in answer.iter_content(_PIECE):
+                        file.write(piece)
+            return
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            reason = str(error)
+    raise RedefectError(
+        f"{url}: cannot be fetched ({reason[:200]}); run the command again when there is a network, it goes on where it "
+        f"stopped; or put the files into a folder and name it in {LOCAL_FOLDER_VARIABLE}."
+    )

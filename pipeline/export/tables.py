@@ -1,0 +1,153 @@
+"""Analysis tables as CSV and LaTeX: sorted, the same bytes each time, and safe to open and to compile."""
+
+import io
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.analyze.results import Crosstab, Distribution
+from pipeline.openstudy import OpenStudy
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_THREE_PLACES = {"kappa", "agreement"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a paper: what it is called and what it shows.
+
+    `frame` holds the values as they are; `shown`, if given, replaces it in print.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    shown: pd.DataFrame | None = None
+
+    def to_csv(self) -> bytes:
+        """Return the table as CSV, shares to six places; texts that a spreadsheet would run as formulas begin with '."""
+        safe = self.frame.copy()
+        for column in safe.columns:
+            if not pd.api.types.is_numeric_dtype(safe[column]):
+                safe[column] = safe[column].astype(object).map(_plain)
+        file = io.StringIO()
+        safe.to_csv(file, index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%SZ")
+        return file.getvalue().encode()
+
+    def to_latex(self) -> bytes:
+        """Return the table as a LaTeX table (package booktabs), every text escaped."""
+        shown = self._printed()
+        numbers = [pd.api.types.is_numeric_dtype(shown[c]) or c in ("share", "95 % interval") for c in shown.columns]
+        text = shown.to_latex(
+            index=False,
+            escape=True,
+            column_format="".join("r" if number else "l" for number in numbers),
+            caption=_escaped(self.caption),
+            label=f"tab:{self.name}",
+            position="tb",
+        )
+        return text.encode()
+
+    def _printed(self) -> pd.DataFrame:
+        if self.shown is not None:
+            return self.shown.map(_plain_line)
+        frame = self.frame.copy()
+        for column in frame.columns:
+            if pd.api.types.is_float_dtype(frame[column]):
+                places = "{:.3f}" if column in _THREE_PLACES or _THREE_PLACES & set(frame.columns) else "{:.1%}"
+                frame[column] = [("" if pd.isna(v) else places.format(v)) for v in frame[column]]
+        if {"low", "high"} <= set(frame.columns):
+            frame.insert(
+                list(frame.columns).index("low"), "95 % interval",
+                [f"[{low}, {high}]" if low else "" for low, high in zip(frame["low"], frame["high"], strict=True)],
+            )  # fmt: skip
+            frame = frame.drop(columns=["low", "high"])
+        frame.columns = [column.replace("_", " ") for column in frame.columns]
+        return frame.map(_plain_line)
+
+
+def study_tables(study: OpenStudy) -> list[Table]:
+    """Return all tables of a study: its defects by reference, distributions, cross tables, tests, findings and agreement."""
+    facets = [facet.id for facet in study.taxonomy.defect_facets]
+    known = ["repository", "number", "defect", "url", *facets, "kind", "prototype", "created_at", "rule"]
+    tables = [
+        Table("defects", f"The defects of {study.study.title} (n = {len(study.defects)}).", study.defects[known]),
+        *(_distribution_table(study.distribution(d.facet)) for d in study.study.distributions),
+    ]
+    tests = []
+    for wanted in study.study.crosstabs:
+        table = study.crosstab(wanted.rows, wanted.columns)
+        tables.append(_crosstab_table(table))
+        i = table.independence
+        tests.append((wanted.rows, wanted.columns, table.n, i.chi2, i.freedom, i.p, i.permutations, i.v, i.v_low, i.v_high))
+    columns = ["rows", "columns", "n", "chi2", "freedom", "p", "permutations", "v", "v_low", "v_high"]
+    frame = pd.DataFrame(tests, columns=columns)
+    shown = frame.assign(
+        chi2=[f"{c:.1f}" for c in frame["chi2"]],
+        p=[f"{p:.4f}" for p in frame["p"]],
+        v=[f"{v.v:.2f} [{v.v_low:.2f}, {v.v_high:.2f}]" for v in frame.itertuples()],
+    ).drop(columns=["v_low", "v_high"]).rename(columns={"v": "V with 95 % interval"})  # fmt: skip
+    tables.append(Table("independence", "Association of facets: permutation test and Cramer's V.", frame, shown))
+    findings = study.findings()
+    tables += [
+        Table("findings", "Published findings beside those reproduced.", findings, findings_shown(findings)),
+        Table("sensitivity", "Shares under other choices.", study.sensitivity()),
+        Table("agreement", "Agreement of annotators: Cohen's kappa with bootstrap intervals.", study.agreement()),
+    ]
+    if study.study.reference.figures:
+        tables += [
+            Table("figure-cells", "Cells of the published figures beside those reproduced.", study.figure_cells()),
+            Table("figure-differences", "Where published figures and published data differ.", study.figure_differences()),
+        ]
+    return tables
+
+
+def findings_shown(findings: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of findings as it is printed: the interval in one column, in the units of the finding."""
+
+    def interval(row: object) -> str:
+        low, high, support = row.low, row.high, row.support  # type: ignore[attr-defined]
+        if pd.notna(support):
+            return f"first in {support:.0%} of resamples"
+        if pd.isna(low):
+            return ""
+        percent = row.reproduced.endswith("%")  # type: ignore[attr-defined]
+        return f"[{low:.1%}, {high:.1%}]" if percent else f"[{low:.3f}, {high:.3f}]"
+
+    return pd.DataFrame(
+        {
+            "finding": findings["statement"],
+            "published": findings["published"],
+            "reproduced": findings["reproduced"],
+            "n": findings["n"].astype(int),
+            "95 % interval": [interval(row) for row in findings.itertuples()],
+            "verdict": findings["verdict"] + findings["must_hold"].map({True: " (must hold)", False: ""}),
+        }
+    )
+
+
+def _distribution_table(d: Distribution) -> Table:
+    return Table(f"distribution-{d.facet.id}", f"{d.title}: share of defects with 95 % Wilson interval.", d.frame)
+
+
+def _crosstab_table(t: Crosstab) -> Table:
+    shown = t.labelled().reset_index()
+    shown.columns.name = None
+    return Table(f"crosstab-{t.rows.id}-{t.columns.id}", f"{t.title}; {t.independence}.", t.cells, shown)
+
+
+def _plain(value: object) -> object:
+    """Disarm a text that a spreadsheet would take for a formula."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def _plain_line(value: object) -> object:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _escaped(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: "\\" + character for character in "&%$#_{}"}
+    return "".join(special.get(character, character) for character in text)

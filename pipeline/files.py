@@ -1,0 +1,68 @@
+"""Files that are written whole or not at all, and the hashes by which they are known."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import RedefectError
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, reading it piece by piece.
+
+    Raises
+    ------
+    RedefectError
+        If the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RedefectError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that at every moment there is the old one or the new one; its folder is made when missing."""
+    write_pieces(path, [content])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file from pieces that come one by one, the old one or the new one being there at every moment."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:
+    """Make a folder hold exactly these files, and `SHA256SUMS`, which is written last and so tells that all are there."""
+    for name, content in sorted(files.items()):
+        write(folder / name, content)
+    with explained(folder):
+        for stale in sorted(folder.iterdir()):
+            if stale.is_file() and stale.name not in files and stale.name != "SHA256SUMS":
+                stale.unlink()
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
+    write(folder / "SHA256SUMS", sums.encode())
+    return [folder / name for name in sorted(files)]
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors while writing into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RedefectError(f"{path}: cannot be written ({reason}); what was there before is untouched.") from None

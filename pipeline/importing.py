@@ -1,0 +1,184 @@
+"""The imports: what sources hold, read by `collect` and stored by `store`, in one unit of work each.
+
+An import either stores all of its sources or nothing, and can be repeated: a second one changes nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from pipeline import __version__
+from pipeline.collect.denchmark import read_denchmark
+from pipeline.collect.download import check_study_data
+from pipeline.collect.json_lines import read_json_lines
+from pipeline.collect.label_files import read_labels
+from pipeline.collect.rater_sheets import read_rater_sheets
+from pipeline.collect.study_tables import read_label_table, read_set_aside_table
+from pipeline.errors import RedefectError
+from pipeline.facts import Count, Flaw, ImportReport, IssueReference, RepositoryFacts
+from pipeline.files import sha256
+from pipeline.store import write
+from pipeline.store.session import Store
+from pipeline.study import (
+    LabelsSource,
+    LabelTableSource,
+    RaterSheetsSource,
+    SetAsideSource,
+    Source,
+    Study,
+    ThreadsSource,
+)
+from pipeline.taxonomy import Taxonomy
+from pipeline.thread import Thread
+
+Progress = Callable[[Iterable[Thread]], Iterable[Thread]]
+"""Passes threads on and shows that they pass."""
+
+
+def import_study(store: Store, study: Study, progress: Progress = iter) -> ImportReport:
+    """Import all sources of a study, in the order of its file.
+
+    Raises
+    ------
+    RedefectError
+        If a source is missing, not the published one, or wrong in a way that cannot be handled; the store is as it was then.
+    """
+    check_study_data(study)
+    taxonomy = study.read_taxonomy()
+    report = ImportReport()
+    inputs = {_relative(study, path): sha256(path) for path in study_inputs(study)}
+    with store.writing() as connection:
+        facts = [RepositoryFacts(r.name, r.kind, r.prototype, r.framework, r.architecture) for r in study.repositories]
+        report.changed += write.put_repositories(connection, facts, f"study {study.name}", authoritative=True)
+        sampled: dict[IssueReference, str] = {}
+        for source in study.sources:
+            _import_source(connection, study, source, taxonomy, report, sampled, progress)
+        strata = {repository.name.casefold(): repository.kind for repository in study.repositories}
+        sample = [
+            write.SampleRow(issue, rule, strata.get(issue.repository.casefold()), None) for issue, rule in sorted(sampled.items())
+        ]
+        report.changed += write.put_sample(connection, study.name, sample, f"study {study.name}")
+        if outside := sorted({i.repository for i in sampled if i.repository.casefold() not in strata}):
+            report.flaws.append(
+                Flaw(
+                    study.path.name,
+                    f"{len(outside)} repositories",
+                    f"hold sampled issues and are not listed: {', '.join(outside)}",
+                    "kept",
+                )
+            )
+        if report.changed:
+            write.put_run(
+                connection, command="import study", study=study.name, study_digest=study.digest, version=__version__,
+                inputs=inputs, finished_at=datetime.now(UTC),
+            )  # fmt: skip
+    return report
+
+
+def import_threads(store: Store, path: Path, name: str, progress: Progress = iter) -> ImportReport:
+    """Import issue threads: a JSON-lines file, a folder of them, or Denchmark's bug reports (.tar.xz or folder).
+
+    Parameters
+    ----------
+    name
+        What to call the source in the store.
+    """
+    report = ImportReport()
+    with store.writing() as connection:
+        _import_threads(connection, path, name, report, progress)
+        if report.changed:
+            inputs = {p.name: sha256(p) for p in ([path] if path.is_file() else [])}
+            write.put_run(
+                connection, command="import threads", study="", study_digest="", version=__version__, inputs=inputs,
+                finished_at=datetime.now(UTC),
+            )  # fmt: skip
+    return report
+
+
+def read_threads(path: Path, report: Callable[[Flaw], None]) -> Iterator[Thread]:
+    """Yield the threads of a file or folder, whatever its form: see `import_threads`.
+
+    Raises
+    ------
+    RedefectError
+        If there is nothing at `path`, or nothing that is known here.
+    """
+    if path.suffix == ".jsonl" or (path.is_file() and path.suffix in (".json", ".ndjson")):
+        yield from read_json_lines(path)
+    elif path.is_dir() and (files := sorted(path.glob("*.jsonl"))):
+        for file in files:
+            yield from read_json_lines(file)
+    elif path.is_dir() or path.name.endswith(".tar.xz"):
+        yield from read_denchmark(path, report)
+    elif not path.exists():
+        raise RedefectError(f"{path}: there is no such file or folder.")
+    else:
+        raise RedefectError(f"{path}: is none of: .jsonl, a folder of .jsonl, Denchmark's .tar.xz or its unpacked folder.")
+
+
+def study_inputs(study: Study) -> list[Path]:
+    """Return the files that a study's import reads, sorted: the study file, its taxonomy, and all files of its sources."""
+    paths = [study.path, study.taxonomy_path]
+    for source in study.sources:
+        path = study.root / source.path
+        if path.is_dir():
+            paths += [p for p in path.rglob("*") if p.is_file()]
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise RedefectError(f"{path}: there is no such file or folder, and study '{study.name}' reads it.")
+    return sorted(set(paths))
+
+
+def _import_source(
+    connection: Connection,
+    study: Study,
+    source: Source,
+    taxonomy: Taxonomy,
+    report: ImportReport,
+    sampled: dict[IssueReference, str],
+    progress: Progress,
+) -> None:
+    path = study.root / source.path
+    name = Path(source.path).name
+    if isinstance(source, ThreadsSource):
+        _import_threads(connection, path, source.name, report, progress)
+    elif isinstance(source, LabelsSource):
+        labels = read_labels(path, taxonomy, report.flaws.append)
+        report.changed += write.put_labels(connection, labels, source.path)
+        sampled |= {label.issue: "labels" for label in labels}
+        report.counts.append(Count(name, "labels", len(labels), len(labels)))
+    elif isinstance(source, RaterSheetsSource):
+        ratings = read_rater_sheets(path, source.sheets, taxonomy, report.flaws.append)
+        report.changed += write.put_ratings(connection, ratings, source.path)
+        report.counts.append(Count(name, "ratings", len(ratings), len(ratings)))
+    elif isinstance(source, LabelTableSource | SetAsideSource):
+        if isinstance(source, LabelTableSource):
+            table = read_label_table(path, source, taxonomy, report.flaws.append)
+        else:
+            table = read_set_aside_table(path, source, report.flaws.append)
+        report.changed += write.put_repositories(connection, table.repositories, source.path)
+        report.changed += write.put_issues(connection, table.issues, source.path)
+        report.changed += write.put_labels(connection, table.labels, source.path)
+        sampled |= {fact.issue: source.kind for fact in table.issues}
+        defects = {(label.issue, label.defect) for label in table.labels if label.defect}
+        report.counts.append(Count(name, "rows", table.rows, len(defects) or len(table.issues)))
+        report.counts.append(Count(name, "issues", len(table.issues), len(table.issues)))
+        report.counts.append(Count(name, "repositories", len(table.repositories), len(table.repositories)))
+
+
+def _import_threads(connection: Connection, path: Path, name: str, report: ImportReport, progress: Progress) -> None:
+    flaws: list[Flaw] = []
+    threads = read_threads(path, flaws.append)
+    counts = write.put_threads(connection, progress(threads), name)
+    report.changed += counts.added + counts.changed
+    malformed = sum(flaw.done == "left out" for flaw in flaws)
+    report.counts.append(Count(path.name, "threads", counts.total + malformed, counts.total))
+    report.counts.append(Count(path.name, "comments", counts.comments, counts.comments))
+    report.flaws += flaws
+
+
+def _relative(study: Study, path: Path) -> str:
+    return path.relative_to(study.root).as_posix() if path.is_relative_to(study.root) else path.name

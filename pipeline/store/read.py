@@ -1,0 +1,195 @@
+"""Reads from the store: tidy pandas frames for analysis, and threads for export. Rows are always sorted."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, Select, func, literal, select, union_all
+
+from pipeline.store.schema import Base
+from pipeline.study import Verdict
+from pipeline.taxonomy import Facet, Taxonomy
+from pipeline.thread import Comment, Thread
+
+_TABLES = Base.metadata.tables
+_REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"].c, _TABLES["issue"].c, _TABLES["comment"].c
+_SAMPLE, _LABEL, _RATING = _TABLES["sample"].c, _TABLES["label"].c, _TABLES["rating"].c
+
+_NAME = (_REPOSITORY.owner + "/" + _REPOSITORY.name).label("repository")
+_KEY = ["repository", "number"]
+_ORDER = (
+    func.lower(_REPOSITORY.owner).label("owner"),
+    func.lower(_REPOSITORY.name).label("name"),
+    _ISSUE.number.label("number"),
+)
+
+
+def issues(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verdict) -> pd.DataFrame:
+    """Return the issues of a study's sample, a row an issue.
+
+    Columns: `repository`, `number`, `url`; of the repository `kind`, `prototype`, `architecture`, `repository_created_at`;
+    of the issue `title`, `state`, `created_at`, `closed_at`, `comment_count`; `rule` and `stratum` by which it was sampled; and
+    a categorical column for each facet of the taxonomy that is answered once an issue.
+    """
+    query = (
+        select(
+            _NAME, _ISSUE.number, _REPOSITORY.kind, _REPOSITORY.prototype, _REPOSITORY.architecture,
+            _REPOSITORY.created_at.label("repository_created_at"), _ISSUE.title, _ISSUE.state, _ISSUE.created_at,
+            _ISSUE.closed_at, _ISSUE.comment_count, _SAMPLE.rule, _SAMPLE.stratum,
+        )
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .join(_TABLES["sample"], _SAMPLE.issue_id == _ISSUE.id)
+        .where(_SAMPLE.study == study)
+    )  # fmt: skip
+    frame = _frame(connection, query)
+    frame.insert(2, "url", "https://github.com/" + frame["repository"] + "/issues/" + frame["number"].astype(str))
+    for column in ("created_at", "closed_at", "repository_created_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True)
+    frame["comment_count"] = frame["comment_count"].astype("Int64")
+    facets = [facet for facet in taxonomy.facets if facet.level == "issue"]
+    answers = _answers(connection, study, facets, verdict)
+    return _sorted(frame.merge(answers.drop(columns="defect"), on=_KEY, how="left"), _KEY)
+
+
+def defects(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verdict) -> pd.DataFrame:
+    """Return the frame that all analysis starts from: a row a defect of the study's sample.
+
+    Columns: `repository`, `number`, `defect` (1, 2, ... within an issue); a categorical column for each facet of the
+    taxonomy, its categories in the taxonomy's order and missing where nobody answered; and those of `issues`. Labels are
+    those that the study's verdict names.
+    """
+    answers = _answers(connection, study, taxonomy.defect_facets, verdict)
+    of_issues = issues(connection, study, taxonomy, verdict)
+    return _sorted(answers.merge(of_issues, on=_KEY, how="left"), [*_KEY, "defect"])
+
+
+def labels(connection: Connection, study: str) -> pd.DataFrame:
+    """Return all labels of a study's sample, a row a label.
+
+    Columns: `repository`, `number`, `defect` (0 for the issue as a whole), `facet`, `category`, `value`, `annotator`,
+    `round`, `confidence`.
+    """
+    query = (
+        select(
+            _NAME, _ISSUE.number, _LABEL.defect, _LABEL.facet, _LABEL.category, _LABEL.value, _LABEL.annotator,
+            _LABEL.round, _LABEL.confidence,
+        )
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .join(_TABLES["label"], _LABEL.issue_id == _ISSUE.id)
+        .where(_ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study)))
+    )  # fmt: skip
+    return _sorted(_frame(connection, query), [*_KEY, "defect", "facet", "annotator", "round"])
+
+
+def ratings(connection: Connection) -> pd.DataFrame:
+    """Return what the raters' sheets say, a row a rating, in the order of the sheets.
+
+    Columns: `round`, `annotator`, `row`, `number` (text), `facet`, `value`, `category` (missing where it has none).
+    """
+    query = select(
+        _RATING.round, _RATING.annotator, _RATING.row, _RATING.number, _RATING.facet, _RATING.value, _RATING.category
+    ).order_by(_RATING.id)
+    return _frame(connection, query)
+
+
+def threads(connection: Connection, repositories: list[str] | None = None) -> Iterator[Thread]:
+    """Yield threads sorted by repository (case folded) and number, holding one at a time.
+
+    An issue whose text was never collected (known only by reference) is no thread and is left out.
+
+    Parameters
+    ----------
+    repositories
+        Names to which to keep; None for all.
+    """
+    query = (
+        select(
+            _NAME, _ISSUE.id, _ISSUE.number, _ISSUE.title, _ISSUE.body, _ISSUE.state, _ISSUE.author, _ISSUE.created_at,
+            _ISSUE.closed_at, _ISSUE.tracker_labels, _ISSUE.comment_count,
+            _COMMENT.author.label("commenter"), _COMMENT.created_at.label("commented_at"), _COMMENT.body.label("comment"),
+        )
+        .select_from(_TABLES["issue"])
+        .outerjoin(_TABLES["comment"], _COMMENT.issue_id == _ISSUE.id)
+        .order_by(*_ORDER, _COMMENT.position)
+    )  # fmt: skip
+    query = _in_repositories(query, repositories)
+    rows = connection.execution_options(yield_per=1000).execute(query)
+    for _, group in groupby(rows, key=lambda row: row.id):
+        first, *rest = group
+        answers = [first, *rest] if first.comment is not None else []
+        yield Thread(
+            repository=first.repository,
+            number=first.number,
+            title=first.title,
+            body=first.body,
+            state=first.state,
+            author=first.author,
+            created_at=first.created_at,
+            closed_at=first.closed_at,
+            labels=None if first.tracker_labels is None else tuple(first.tracker_labels),
+            comments=None
+            if first.comment_count is None
+            else tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers),
+        )
+
+
+def people(connection: Connection, repositories: list[str] | None = None) -> list[str]:
+    """Return the logins of all who write in `threads`, each once (case folded), in the order in which they first do."""
+    opened = _in_repositories(
+        select(_ISSUE.author, literal(0).label("position"), *_ORDER).select_from(_TABLES["issue"]), repositories
+    )
+    answered = _in_repositories(
+        select(_COMMENT.author, _COMMENT.position, *_ORDER)
+        .select_from(_TABLES["issue"])
+        .join(_TABLES["comment"], _COMMENT.issue_id == _ISSUE.id),
+        repositories,
+    )
+    both = union_all(opened, answered).subquery().c
+    rows = connection.execute(
+        select(both.author).where(both.author.is_not(None)).order_by(both.owner, both.name, both.number, both.position)
+    )
+    seen: dict[str, str] = {}
+    for login in rows.scalars():
+        seen.setdefault(login.casefold(), login)
+    return list(seen.values())
+
+
+def _in_repositories(query: Select[Any], repositories: list[str] | None) -> Select[Any]:
+    """Keep the issues that have a text, and those of the named repositories, if any are named."""
+    query = query.join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id).where(_ISSUE.title.is_not(None))
+    if repositories is None:
+        return query
+    return query.where(func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_([name.lower() for name in repositories]))
+
+
+def _answers(connection: Connection, study: str, facets: list[Facet], verdict: Verdict) -> pd.DataFrame:
+    """Return the verdict's labels with a column a facet: `repository`, `number`, `defect`, and the facets."""
+    ids = [facet.id for facet in facets]
+    query = (
+        select(_NAME, _ISSUE.number, _LABEL.defect, _LABEL.facet, _LABEL.category)
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .join(_TABLES["label"], _LABEL.issue_id == _ISSUE.id)
+        .where(
+            _LABEL.annotator == verdict.annotator,
+            _LABEL.round == verdict.round,
+            _LABEL.facet.in_(ids),
+            _ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study)),
+        )
+    )
+    wide = _frame(connection, query).pivot(index=[*_KEY, "defect"], columns="facet", values="category")
+    wide = wide.reindex(columns=ids).reset_index()
+    wide.columns.name = None
+    for facet in facets:
+        wide[facet.id] = pd.Categorical(wide[facet.id], categories=facet.ids)
+    return wide
+
+
+def _frame(connection: Connection, query: object) -> pd.DataFrame:
+    result = connection.execute(query)  # type: ignore[call-overload]
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Sort by columns, repositories as people sort names (case folded), and count the rows anew."""
+    return frame.sort_values(columns, key=lambda c: c.str.casefold() if c.name == "repository" else c, ignore_index=True)
