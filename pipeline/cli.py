@@ -272,3 +272,7 @@ def _from_here(path: Path) -> str:
     """Write a path as it is from the current folder, if it is below it."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -113,9 +113,10 @@ def _fetch(session: requests.Session, url: str, part: Path) -> None:
                 if not answer.ok:
                     raise RedefectError(f"{url}: the server answers {answer.status_code} {answer.reason}; try again later.")
                 resumes = answer.status_code == requests.codes.partial_content
-                with explained(part), part.open("ab" if resumes else "wb") as file:
+                with part.open("ab" if resumes else "wb") as file:
                     for piece in answer.iter_content(_PIECE):
-                        file.write(piece)
+                        with explained(part):  # around the write alone: the network's errors are the system's to Python, too
+                            file.write(piece)
             return
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             reason = str(error)

@@ -1,0 +1,120 @@
+"""Components that tests share: a root of their own, real stores in real files, the command as a real process, real data."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
+from pipeline.importing import import_study
+from pipeline.openstudy import OpenStudy
+from pipeline.store.session import Store
+from pipeline.study import read_study
+from pipeline.taxonomy import Taxonomy, read_taxonomy
+
+CHECKOUT = Path(pipeline.__file__).parent.parent
+SHARED = Path(os.environ.get("REDEFECT_SHARED", CHECKOUT.parent / "shared"))
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _or_skip(path: Path, what: str) -> Path:
+    if not path.exists():
+        pytest.skip(f"{what} is not here: {path} (set REDEFECT_SHARED to the folder that holds study/ and corpora/)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def study_data() -> Path:
+    """The published study's tables."""
+    return _or_skip(SHARED / "study", "the study's published data")
+
+
+@pytest.fixture(scope="session")
+def denchmark() -> Path:
+    """The archive of 26,146 real bug reports."""
+    return _or_skip(SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz", "Denchmark")
+
+
+@pytest.fixture(scope="session")
+def annotations() -> Path:
+    """The project's labels of real threads."""
+    return _or_skip(SHARED / "annotations" / "labels.csv", "the project's annotations")
+
+
+def make_root(folder: Path) -> Path:
+    """Lay out what a study is read from, so that nothing is written into the checkout."""
+    shutil.copytree(CHECKOUT / "taxonomy", folder / "taxonomy")
+    for part in ("studies", "demo", "reference"):
+        shutil.copytree(CHECKOUT / "data" / part, folder / "data" / part)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with studies, taxonomies, references and the demo corpus."""
+    return make_root(tmp_path / "root")
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> Taxonomy:
+    """The study's taxonomy."""
+    return read_taxonomy(CHECKOUT / "taxonomy" / "jiang2024.yaml")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store in a real SQLite file."""
+    return Store(str(tmp_path / "store.sqlite"))
+
+
+def _opened(root: Path, name: str) -> OpenStudy:
+    study = read_study(root / "data" / "studies" / f"{name}.toml")
+    store = Store(str(study.database))
+    import_study(store, study)
+    return OpenStudy(study, store)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> OpenStudy:
+    """The demo study, imported; tests only read it."""
+    return _opened(make_root(tmp_path_factory.mktemp("demo") / "root"), "demo")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, study_data: Path) -> OpenStudy:
+    """The published study, imported; tests only read it."""
+    root = make_root(tmp_path_factory.mktemp("published") / "root")
+    fetch_study_data(read_study(root / "data" / "studies" / "cv-reengineering.toml"), study_data, say=lambda _: None)
+    return _opened(root, "cv-reengineering")
+
+
+@pytest.fixture
+def redefect(root: Path) -> Run:
+    """Run the command in a process of its own, in `root`, and return what it printed."""
+
+    def run(*arguments: str | Path, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in (LOCAL_FOLDER_VARIABLE, "REDEFECT_DATABASE")}
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+            cwd=root, env=clean | environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def contents(database: Path) -> list[str]:
+    """Return everything that a SQLite file holds, but when runs ended."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        lines = list(connection.iterdump())
+        connection.execute("PRAGMA foreign_key_check").fetchall()
+    return [line for line in lines if not line.startswith('INSERT INTO "run"')]

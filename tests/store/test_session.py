@@ -1,0 +1,116 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from pipeline.errors import RedefectError
+from pipeline.store.schema import Base
+from pipeline.store.session import Store, database_url
+
+
+@pytest.mark.filterwarnings("ignore:.*uq_repository_owner_name")  # SQLite cannot tell of an index on lower(...)
+def test_migrations_lead_to_exactly_the_schema_of_the_code(store: Store) -> None:
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_store_has_foreign_keys_and_a_write_ahead_log(store: Store) -> None:
+    with store.reading() as connection:
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_a_unit_of_work_is_stored_whole_or_not_at_all(store: Store) -> None:
+    insert = text("INSERT INTO repository (owner, name, source) VALUES ('a', :name, 's')")
+    with store.writing() as connection:
+        connection.execute(insert, {"name": "kept"})
+    with pytest.raises(KeyboardInterrupt), store.writing() as connection:
+        connection.execute(insert, {"name": "lost"})
+        raise KeyboardInterrupt
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT name FROM repository")).scalars().all() == ["kept"]
+
+
+def test_a_reader_sees_one_state_while_a_writer_goes_on(store: Store) -> None:
+    count = text("SELECT count(*) FROM repository")
+    with store.reading() as reader:
+        assert reader.execute(count).scalar() == 0
+        with store.writing() as writer:
+            writer.execute(text("INSERT INTO repository (owner, name, source) VALUES ('a', 'b', 's')"))
+        assert reader.execute(count).scalar() == 0
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "s.sqlite"
+    Store(str(path)).close()
+    before = path.read_bytes()
+    Store(f"sqlite:///{path}").close()
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store(str(path))
+    with store.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    before = path.read_bytes()
+    with pytest.raises(RedefectError, match=r"written by a newer version of ReDefect \(schema '9999'\)"):
+        Store(str(path))
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("CREATE TABLE tunes (title)")
+    with pytest.raises(RedefectError, match="is a database of something else"):
+        Store(str(tmp_path / "other.sqlite"))
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("nothing://x", "The database URL cannot be used"),
+        ("http//x://", "The database URL cannot be used"),
+        ("{folder}", "unable to open database file"),
+        ("{folder}/text", "file is not a database"),
+        ("{folder}/text/below/s.sqlite", r"the database's folder cannot be made \(Not a directory\)"),
+        ("/sys/kernel/redefect.sqlite", "unable to open database file; the store is as it was before"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path, url: str, sentence: str) -> None:
+    (tmp_path / "text").write_text("no database at all, and long enough to look like one" * 40)
+    with pytest.raises(RedefectError, match=sentence):
+        Store(url.format(folder=tmp_path))
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(RedefectError) as caught:
+        Store("sqlite://user:secret@/nowhere/at/all/s.sqlite")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_full_database_leaves_the_store_as_it_was(store: Store) -> None:
+    with store.reading() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+    with (
+        pytest.raises(RedefectError, match=r"full; the store is as it was before\. Free some disk space"),
+        store.writing() as connection,
+    ):
+        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+        for i in range(1000):
+            values = {"name": f"{i}" * 500}
+            connection.execute(text("INSERT INTO repository (owner, name, source) VALUES ('a', :name, 's')"), values)
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM repository")).scalar() == 0
+
+
+def test_the_option_goes_before_the_environment_and_that_before_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDEFECT_DATABASE", raising=False)
+    assert database_url(None, Path("default")) == "default"
+    monkeypatch.setenv("REDEFECT_DATABASE", "sqlite:///environment")
+    assert database_url(None, Path("default")) == "sqlite:///environment"
+    assert database_url("option", Path("default")) == "option"
