@@ -6,6 +6,7 @@ Each command imports its stage when it runs, so that none pays for another's lib
 import gc
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -47,12 +48,12 @@ FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to wr
 
 def main() -> None:
     """Run the command line; a failure is one sentence on standard error and a non-zero exit, never a traceback."""
-    gc.freeze()  # the modules loaded so far live as long as the process: collections of 26,000 threads need not visit them
+    signal.signal(signal.SIGINT, _stop)
     try:
         app()
     except RedefectError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
+    except _StoppedError:
         _fail("Stopped; what was stored before is as it was.", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,6 +63,14 @@ def main() -> None:
             traceback.print_exc()
         words = f"{type(error).__name__}: {error}".splitlines()[0]
         _fail(f"This should not happen ({words}). Please report it, with what REDEFECT_DEBUG=1 prints.", 70)
+
+
+class _StoppedError(BaseException):
+    """Ctrl-C, under a name that the library for command lines does not take for its own."""
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise _StoppedError
 
 
 def _fail(sentence: str, code: int) -> None:
@@ -204,6 +213,7 @@ def _read_study(name: str) -> "Study":
 
 
 def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
+    gc.freeze()  # the modules loaded by now live as long as the process: collecting garbage among threads need not visit them
     columns = (
         SpinnerColumn(),
         TextColumn("{task.completed} threads, now {task.fields[repository]}"),

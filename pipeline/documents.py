@@ -13,6 +13,8 @@ from pipeline.errors import RedefectError
 
 Location = tuple[int | str, ...]
 
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
+
 _TOML_TABLE = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 _TOML_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
 
@@ -62,14 +64,13 @@ def read_yaml(path: Path, model: type[DocumentT]) -> DocumentT:
     """Read a YAML file (safe subset, no tags, no aliases to objects) into `model`; errors name file, line and key."""
     text = read_text(path)
     try:
-        data = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.load(text, Loader=_YAML)  # noqa: S506 (both loaders are the safe one)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RedefectError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise RedefectError(f"{path}: not valid YAML: {error}.") from None
-    return _validated(path, model, data, lambda location: _yaml_line(node, location))
+    return _validated(path, model, data, lambda location: _yaml_line(yaml.compose(text, Loader=_YAML), location))
 
 
 def _validated(path: Path, model: type[DocumentT], data: Any, line_of: Callable[[Location], int]) -> DocumentT:

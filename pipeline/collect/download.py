@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import requests
 
 from pipeline.errors import RedefectError
 from pipeline.files import explained, sha256
 from pipeline.study import DownloadedFile, Study
+
+if TYPE_CHECKING:
+    import requests
 
 LOCAL_FOLDER_VARIABLE = "REDEFECT_STUDY_DATA"
 _PIECE = 64 * 1024
@@ -36,6 +38,8 @@ def fetch_study_data(
     RedefectError
         If the study has nothing to download, a file is missing, cannot be fetched, or has another hash.
     """
+    import requests  # the check of files that are there needs no network
+
     if study.download is None:
         raise RedefectError(f"Study '{study.name}' has no published data to fetch; it is complete as it is.")
     folder = study.root / study.download.folder
@@ -101,8 +105,10 @@ def _accept(part: Path, target: Path, file: DownloadedFile, origin: str) -> None
         part.replace(target)
 
 
-def _fetch(session: requests.Session, url: str, part: Path) -> None:
+def _fetch(session: "requests.Session", url: str, part: Path) -> None:
     """Fetch to `part`, going on where an earlier attempt stopped."""
+    import requests
+
     for _ in range(_MOST_RESUMPTIONS):
         have = part.stat().st_size if part.exists() else 0
         try:

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from pipeline.collect.tables import rows_in_words
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw, Rating
@@ -32,6 +29,9 @@ def read_rater_sheets(path: Path, sheets: list[RaterSheet], taxonomy: Taxonomy, 
     RedefectError
         If the file is missing or no workbook, a sheet or column is missing, or the raters of a round have different issues.
     """
+    from openpyxl import load_workbook  # takes a quarter of a second, and only studies with sheets need it
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         workbook = load_workbook(path, read_only=True, data_only=True)
     except FileNotFoundError:

@@ -1,0 +1,49 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.analyze.figures import _COLOURS
+from pipeline.errors import RedefectError
+from pipeline.openstudy import OpenStudy
+
+
+def test_every_figure_of_a_study_can_be_drawn_and_gives_the_same_bytes_again(demo: OpenStudy) -> None:
+    for figure in demo.study.figures[:4]:
+        for form in ("svg", "pdf"):
+            assert demo.figure(figure.name).to_bytes(form) == demo.figure(figure.name).to_bytes(form)
+
+
+def test_each_bar_carries_its_n(demo: OpenStudy) -> None:
+    table = demo.crosstab("stage", "symptom")
+    for style in ("grouped", "stacked"):
+        (axes,) = table.plot(style).axes
+        written = sorted(int(text.get_text()) for text in axes.texts if text.get_text().isdecimal())
+        shown = table.counts.loc[:, table.counts.sum() > 0].to_numpy().flatten()
+        assert [n for n in written if n] == sorted(n for n in shown if n)
+    assert "(n = 152)" in axes.get_title()
+    (axes,) = demo.distribution("stage").plot().axes
+    assert [text.get_text() for text in axes.texts] == [f"n = {n}" for n in demo.distribution("stage").frame["n"]]
+
+
+def test_neighbouring_colours_differ_in_grey() -> None:
+    def lightness(colour: str) -> float:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    grey = [lightness(colour) for colour in _COLOURS]
+    assert min(np.abs(np.diff(grey))) > 35
+
+
+def test_a_chart_shows_itself_as_a_picture_that_is_not_empty(demo: OpenStudy) -> None:
+    picture = Image.open(BytesIO(demo.distribution("stage").plot()._repr_png_())).convert("L")
+    assert picture.size[0] > 500
+    assert np.asarray(picture).std() > 10
+
+
+def test_an_unknown_style_or_figure_is_named_with_the_known_ones(demo: OpenStudy) -> None:
+    with pytest.raises(RedefectError, match="There is no figure style 'round'; there are grouped and stacked"):
+        demo.crosstab("stage", "symptom").plot("round")
+    with pytest.raises(RedefectError, match="has no figure 'figure-99'; it has figure-05"):
+        demo.figure("figure-99")

@@ -1,0 +1,67 @@
+import csv
+import io
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.export.tables import Table, study_tables
+from pipeline.openstudy import OpenStudy
+
+CELLS = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=30)
+
+
+@given(st.lists(st.tuples(CELLS, st.integers(-1000, 1000)), min_size=1))
+def test_no_cell_of_a_csv_is_a_formula_and_texts_read_back(rows: list[tuple[str, int]]) -> None:
+    data = Table("t", "", pd.DataFrame(rows, columns=["text", "n"])).to_csv().decode()
+    back = list(csv.reader(io.StringIO(data, newline="")))
+    assert back[0] == ["text", "n"]
+    for (text, n), cells in zip(rows, back[1:], strict=True):
+        assert cells == [f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text, str(n)]
+
+
+def test_shares_have_six_places_and_lines_end_the_same_everywhere() -> None:
+    data = Table("t", "", pd.DataFrame({"share": [1 / 3, None]})).to_csv()
+    assert data == b'share\n0.333333\n""\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("50 % & more_or_less #1", r"50 \% \& more\_or\_less \#1"),
+        (r"a\b {c} $d$ ~e ^f", r"a\textbackslash b \{c\} \$d\$ \textasciitilde e \textasciicircum f"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_text_in_latex_is_escaped_in_cells_and_captions(text: str, latex: str) -> None:
+    table = Table("t", text.replace("\n", " "), pd.DataFrame({"text": [text]})).to_latex().decode()
+    assert table.replace("textbackslash{}", "textbackslash ").count("\\") > 5
+    assert latex in table.replace("\\textbackslash ", r"\textbackslash ").replace(r"\textasciitilde ", r"\textasciitilde ")
+    assert r"\toprule" in table
+    assert r"\label{tab:t}" in table
+
+
+def test_all_tables_of_a_study_have_names_of_their_own_and_both_forms(demo: OpenStudy) -> None:
+    tables = study_tables(demo)
+    names = [table.name for table in tables]
+    assert len(set(names)) == len(names)
+    assert {"defects", "findings", "sensitivity", "agreement", "independence", "crosstab-stage-symptom"} <= set(names)
+    for table in tables:
+        assert table.to_csv().endswith(b"\n")
+        assert rb"\bottomrule" in table.to_latex()
+        assert b"nan" not in table.to_latex()
+
+
+def test_the_table_of_defects_refers_to_issues_and_holds_no_text_and_no_login(demo: OpenStudy) -> None:
+    (table,) = [table for table in study_tables(demo) if table.name == "defects"]
+    assert "title" not in table.frame
+    assert "author" not in table.frame
+    assert len(table.frame) == 152
+
+
+def test_shares_in_print_are_percents_with_their_interval(demo: OpenStudy) -> None:
+    (table,) = [table for table in study_tables(demo) if table.name == "distribution-stage"]
+    text = table.to_latex().decode()
+    assert r"41.4\% & [33.9\%, 49.4\%]" in text
+    assert r"Stage (n = 152)" in text

@@ -1,0 +1,64 @@
+"""Rules of the house that a reader can rely on: the stages' one direction, and what never enters git."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT, SHARED
+
+# Stages in order; each may import those before it. What stands beside them is known by name.
+ORDER = ["collect", "store", "annotate", "classify", "analyze", "export"]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("pipeline.")}
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_no_stage_imports_a_later_one(stage: str) -> None:
+    later = set(ORDER[ORDER.index(stage) + 1 :])
+    for path in (CHECKOUT / "pipeline" / stage).rglob("*.py"):
+        assert imported(path) & later == set(), path
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    return [CHECKOUT / name for name in done.stdout.decode().split("\0") if name and (CHECKOUT / name).is_file()]
+
+
+def test_no_line_of_third_party_data_is_in_git(study_data: Path) -> None:
+    lines = {
+        line.strip()
+        for path in [*study_data.rglob("*.csv"), *study_data.rglob("*.txt")]
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if len(line.strip()) > 60
+    }
+    assert len(lines) > 500
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        assert not lines.intersection(line.strip() for line in text.splitlines()), path
+
+
+def test_nothing_in_git_is_large_and_the_lock_file_names_no_host() -> None:
+    for path in tracked():
+        assert path.stat().st_size < 5_000_000, path
+    lock = (CHECKOUT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
+
+
+def test_the_shared_data_are_tested_against_when_they_are_there() -> None:
+    if not SHARED.exists():
+        pytest.skip(f"the shared data are not here: {SHARED}")
+    assert (SHARED / "study").is_dir()
+    assert (SHARED / "corpora" / "denchmark").is_dir()
+    assert (SHARED / "annotations" / "labels.csv").is_file()
