@@ -177,8 +177,8 @@ def figure_cells(published: PublishedFigures, defects: pd.DataFrame, taxonomy: T
 
     Returns
     -------
-    A row a cell: `figure`, `row`, `column` (category ids), `published`, `reproduced`, `difference`. A category that the figure does
-    not show counts as published 0.
+    A row a cell: `figure`, `row`, `column` (category ids), `published`, `reproduced`, `difference`. A category that the figure
+    does not show counts as published 0.
     """
     rows = []
     for figure in published.figures:

@@ -77,7 +77,8 @@ def check_study_data(study: Study) -> None:
         path = study.root / study.download.folder / file.name
         if not path.is_file():
             raise RedefectError(
-                f"{path}: there is no such file; `make study-data` fetches it (or takes it from the folder in {LOCAL_FOLDER_VARIABLE})."
+                f"{path}: there is no such file; `make study-data` fetches it, or takes it from the folder named in "
+                f"{LOCAL_FOLDER_VARIABLE}."
             )
         if (found := sha256(path)) != file.sha256:
             raise RedefectError(

@@ -85,7 +85,8 @@ def read_csv(path: Path, columns: list[str]) -> Iterator[Row]:
             for number, cells in enumerate(reader, start=2):
                 if len(cells) != len(header):
                     raise RedefectError(
-                        f"{path}: row {number}: has {len(cells)} cells instead of {len(header)}; the file may be truncated, get it again."
+                        f"{path}: row {number}: has {len(cells)} cells instead of {len(header)}; the file may be truncated, "
+                        "get it again."
                     )
                 yield Row(path, number, dict(zip(header, cells, strict=True)))
     except FileNotFoundError:

@@ -104,7 +104,8 @@ def main() -> None:
         print(f"{words:34}{min(seconds):8.2f}{statistics.median(seconds):10.2f}{max(seconds):8.2f}{max(memory):10.0f}")
     ratios = [a[0] / b[0] for a, b in zip(times["redefect"], times["bare"], strict=True)]
     print(
-        f"redefect / bare, pair by pair: min {min(ratios):.2f}, median {statistics.median(ratios):.2f}, max {max(ratios):.2f} (aim: 2)"
+        f"redefect / bare, pair by pair: min {min(ratios):.2f}, median {statistics.median(ratios):.2f}, "
+        f"max {max(ratios):.2f} (aim: 2)"
     )
 
 

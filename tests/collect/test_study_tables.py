@@ -19,8 +19,9 @@ ROW = {
     "": "0", "URL": "https://github.com/o/n/issues/7", "Repo owner": "o", "Repo name": "n", "Issue #": "7",
     "Repo type": "Solo Repository", "Research Prototype": "No", "Repo creation time": "2017-01-01T00:00:00Z",
     "Issue creation time": "2018-01-01T00:00:00Z", "Time Slot/d": "365", "Label": "['bug', 'stale']", "Framework": "Pytorch",
-    "Same Code?": "Yes", "Same Data?": "no ", "Impacts": "crash", "Part of Implementation": "Training", "Project Type": 'User "fork"',
-    "Reporter": "Re-user", "Defect types": "Logic", "Root Causes": "API defects", "Manifestation": "Basic defects",
+    "Same Code?": "Yes", "Same Data?": "no ", "Impacts": "crash", "Part of Implementation": "Training",
+    "Project Type": 'User "fork"', "Reporter": "Re-user", "Defect types": "Logic", "Root Causes": "API defects",
+    "Manifestation": "Basic defects",
 }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from pipeline.thread import Comment, Thread
 def test_logins_become_pseudonyms_by_appearance_also_where_they_are_mentioned() -> None:
     thread = Thread(
         repository="a/b", number=1, title="for @Bob", author="ann",
-        body="thanks @bob and @nobody, see a@bob.org and `@bob`", comments=(Comment(author="Bob", body="hi @ann."), Comment(body="?")),
+        body="thanks @bob and @nobody, see a@bob.org and `@bob`",
+        comments=(Comment(author="Bob", body="hi @ann."), Comment(body="?")),
     )  # fmt: skip
     (line,) = json_lines([thread], people=["ann", "Bob"])
     text = line.decode()
