@@ -159,6 +159,17 @@ def _import_source(
             table = read_label_table(path, source, taxonomy, report.flaws.append)
         else:
             table = read_set_aside_table(path, source, report.flaws.append)
+        listed = {repository.name.casefold(): repository.kind for repository in study.repositories}
+        report.flaws += [
+            Flaw(
+                name,
+                r.name,
+                f"is a {r.kind} repository here and {listed[r.name.casefold()]} in the study file",
+                "the study file's",
+            )
+            for r in table.repositories
+            if r.kind is not None and listed.get(r.name.casefold(), r.kind) != r.kind
+        ]
         report.changed += write.put_repositories(connection, table.repositories, source.path)
         report.changed += write.put_issues(connection, table.issues, source.path)
         report.changed += write.put_labels(connection, table.labels, source.path)

@@ -62,7 +62,7 @@ class OpenStudy:
     def ratings(self) -> pd.DataFrame:
         """What the raters' sheets say, a row a rating; empty for a study without sheets."""
         with self._store.reading() as connection:
-            return read.ratings(connection)
+            return read.ratings(connection, [source.path for source in self.study.sources if source.kind == "rater-sheets"])
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

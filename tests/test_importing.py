@@ -90,6 +90,18 @@ def test_a_sampled_repository_that_the_study_does_not_list_is_named(root: Path) 
     assert [flaw.what for flaw in report.flaws] == ["hold sampled issues and are not listed: umbrafield/mx-sparrow"]
 
 
+def test_a_kind_that_the_study_file_and_a_table_tell_apart_is_named(tmp_path: Path, study_data: Path) -> None:
+    root = make_root(tmp_path / "root")
+    path = root / "data" / "studies" / "cv-reengineering.toml"
+    path.write_text(path.read_text().replace('"tensorflow/models"\nkind = "zoo"', '"tensorflow/models"\nkind = "solo"'))
+    study = read_study(path)
+    fetch_study_data(study, study_data, say=lambda _: None)
+    report = import_study(Store(str(study.database)), study)
+    assert [f.what for f in report.flaws if f.where == "tensorflow/models"] == [
+        "is a zoo repository here and solo in the study file"
+    ]
+
+
 def test_the_inputs_of_a_study_are_the_files_that_it_reads(root: Path) -> None:
     names = [path.relative_to(root).as_posix() for path in study_inputs(demo_study(root))]
     assert "data/studies/demo.toml" in names

@@ -87,10 +87,14 @@ class Independence:
     v_low: float
     v_high: float
 
+    @property
+    def p_bound(self) -> str:
+        """The p value as it is written: `= 0.0123`, or `< 0.0002` when no permutation reached the statistic."""
+        return f"= {self.p:.4f}" if self.p > 1 / (self.permutations + 1) else f"< {2 / (self.permutations + 1):.4f}"
+
     def __str__(self) -> str:
-        p = f"p = {self.p:.4f}" if self.p > 1 / (self.permutations + 1) else f"p < {2 / (self.permutations + 1):.4f}"
         return (
-            f"chi2({self.freedom}) = {self.chi2:.1f}, {p} ({self.permutations} permutations), "
+            f"chi2({self.freedom}) = {self.chi2:.1f}, p {self.p_bound} ({self.permutations} permutations), "
             f"Cramer's V = {self.v:.2f} [{self.v_low:.2f}, {self.v_high:.2f}]"
         )
 

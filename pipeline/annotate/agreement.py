@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 _RESAMPLES = 2000
+_ROW_INDEX = "row index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def pair_by_position(ratings: pd.DataFrame, round_: str, *, canonical: bool = Fa
             }
         )
         if row_index:
-            side = pd.concat([side, pd.DataFrame({"item": range(len(rows)), "facet": "row index", "said": rows.astype(str)})])
+            side = pd.concat([side, pd.DataFrame({"item": range(len(rows)), "facet": _ROW_INDEX, "said": rows.astype(str)})])
         sides.append(side.dropna())
     if len(sides) != 2:
         raise ValueError(f"round '{round_}' has {len(sides)} raters, and Cohen's kappa is of two")
@@ -92,7 +93,7 @@ def pooled_kappa(pairs: pd.DataFrame, facets: list[str], seed: int) -> Kappa:
     facets
         The facets to pool; the row index counts with them when `pairs` has it.
     """
-    chosen = pairs[pairs["facet"].isin([*facets, "row index"])]
+    chosen = pairs[pairs["facet"].isin([*facets, _ROW_INDEX])]
     if chosen.empty:
         return Kappa(np.nan, np.nan, np.nan, np.nan, 0)
     codes = pd.Categorical(pd.concat([chosen["first"], chosen["second"]])).codes
@@ -133,7 +134,8 @@ def agreement_table(pairings: dict[tuple[str, str], pd.DataFrame], facets: list[
     """
     rows = []
     for (round_, compared), pairs in pairings.items():
-        for name, chosen in [("pooled", facets), *((facet, [facet]) for facet in facets)]:
+        indexed = (pairs["facet"] == _ROW_INDEX).any()  # it changes what is pooled, and no facet by itself
+        for name, chosen in [("pooled", facets), *((facet, [facet]) for facet in facets if not indexed)]:
             part = pairs if name == "pooled" else pairs[pairs["facet"] == name]
             k = pooled_kappa(part, chosen, seed)
             rows.append((round_, compared, name, k.n, k.agreement, k.value, k.low, k.high))

@@ -10,6 +10,17 @@ from pipeline.openstudy import OpenStudy
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _THREE_PLACES = {"kappa", "agreement"}
+_ROWS_OF_A_PAGE = 40
+_LATEX = str.maketrans(
+    {character: "\\" + character for character in "&%$#_{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +46,20 @@ class Table:
         return file.getvalue().encode()
 
     def to_latex(self) -> bytes:
-        """Return the table as a LaTeX table (package booktabs), every text escaped."""
+        """Return the table as a LaTeX table (packages booktabs and, where it has many rows, longtable), every text escaped."""
         shown = self._printed()
         numbers = [pd.api.types.is_numeric_dtype(shown[c]) or c in ("share", "95 % interval") for c in shown.columns]
+        shown = shown.map(lambda value: latex_text(value) if isinstance(value, str) else value)
+        shown.columns = [latex_text(str(column)) for column in shown.columns]
+        long = len(shown) > _ROWS_OF_A_PAGE
         text = shown.to_latex(
             index=False,
-            escape=True,
+            escape=False,
+            longtable=long,
             column_format="".join("r" if number else "l" for number in numbers),
-            caption=_escaped(self.caption),
+            caption=latex_text(self.caption),
             label=f"tab:{self.name}",
-            position="tb",
+            position=None if long else "tb",
         )
         return text.encode()
 
@@ -74,20 +89,8 @@ def study_tables(study: OpenStudy) -> list[Table]:
         Table("defects", f"The defects of {study.study.title} (n = {len(study.defects)}).", study.defects[known]),
         *(_distribution_table(study.distribution(d.facet)) for d in study.study.distributions),
     ]
-    tests = []
-    for wanted in study.study.crosstabs:
-        table = study.crosstab(wanted.rows, wanted.columns)
-        tables.append(_crosstab_table(table))
-        i = table.independence
-        tests.append((wanted.rows, wanted.columns, table.n, i.chi2, i.freedom, i.p, i.permutations, i.v, i.v_low, i.v_high))
-    columns = ["rows", "columns", "n", "chi2", "freedom", "p", "permutations", "v", "v_low", "v_high"]
-    frame = pd.DataFrame(tests, columns=columns)
-    shown = frame.assign(
-        chi2=[f"{c:.1f}" for c in frame["chi2"]],
-        p=[f"{p:.4f}" for p in frame["p"]],
-        v=[f"{v.v:.2f} [{v.v_low:.2f}, {v.v_high:.2f}]" for v in frame.itertuples()],
-    ).drop(columns=["v_low", "v_high"]).rename(columns={"v": "V with 95 % interval"})  # fmt: skip
-    tables.append(Table("independence", "Association of facets: permutation test and Cramer's V.", frame, shown))
+    crosstabs = [study.crosstab(wanted.rows, wanted.columns) for wanted in study.study.crosstabs]
+    tables += [*map(_crosstab_table, crosstabs), _independence_table(crosstabs)]
     findings = study.findings()
     tables += [
         Table("findings", "Published findings beside those reproduced.", findings, findings_shown(findings)),
@@ -136,6 +139,19 @@ def _crosstab_table(t: Crosstab) -> Table:
     return Table(f"crosstab-{t.rows.id}-{t.columns.id}", f"{t.title}; {t.independence}.", t.cells, shown)
 
 
+def _independence_table(crosstabs: list[Crosstab]) -> Table:
+    tests = [(t.rows.id, t.columns.id, t.n, t.independence) for t in crosstabs]
+    frame = pd.DataFrame(
+        [(*who, i.chi2, i.freedom, i.p, i.permutations, i.v, i.v_low, i.v_high) for *who, i in tests],
+        columns=["rows", "columns", "n", "chi2", "freedom", "p", "permutations", "v", "v_low", "v_high"],
+    )
+    shown = pd.DataFrame(
+        [(*who, f"{i.chi2:.1f}", i.freedom, i.p_bound, f"{i.v:.2f} [{i.v_low:.2f}, {i.v_high:.2f}]") for *who, i in tests],
+        columns=["rows", "columns", "n", "chi2", "freedom", "p", "V with 95 % interval"],
+    )
+    return Table("independence", "Association of facets: permutation test and Cramer's V.", frame, shown)
+
+
 def _plain(value: object) -> object:
     """Disarm a text that a spreadsheet would take for a formula."""
     if isinstance(value, str) and value.startswith(_FORMULA):
@@ -147,7 +163,6 @@ def _plain_line(value: object) -> object:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def _escaped(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {character: "\\" + character for character in "&%$#_{}"}
-    return "".join(special.get(character, character) for character in text)
+def latex_text(text: str) -> str:
+    """Escape what LaTeX would take for a command, and `<` and `>`, which its oldest fonts lack."""
+    return text.translate(_LATEX)

@@ -82,14 +82,13 @@ def labels(connection: Connection, study: str) -> pd.DataFrame:
     return _sorted(_frame(connection, query), [*_KEY, "defect", "facet", "annotator", "round"])
 
 
-def ratings(connection: Connection) -> pd.DataFrame:
-    """Return what the raters' sheets say, a row a rating, in the order of the sheets.
+def ratings(connection: Connection, sources: list[str]) -> pd.DataFrame:
+    """Return what the raters' sheets of these sources say, a row a rating, in the order of the sheets.
 
     Columns: `round`, `annotator`, `row`, `number` (text), `facet`, `value`, `category` (missing where it has none).
     """
-    query = select(
-        _RATING.round, _RATING.annotator, _RATING.row, _RATING.number, _RATING.facet, _RATING.value, _RATING.category
-    ).order_by(_RATING.id)
+    columns = (_RATING.round, _RATING.annotator, _RATING.row, _RATING.number, _RATING.facet, _RATING.value, _RATING.category)
+    query = select(*columns).where(_RATING.source.in_(sources)).order_by(_RATING.id)
     return _frame(connection, query)
 
 
