@@ -112,7 +112,7 @@ def import_study_(study: StudyOption = "demo", database: DatabaseOption = None) 
         from pipeline.openstudy import open_study
 
         report.flaws += open_study(str(described.path), database).agreement_flaws()
-    _print_report(report)
+    _print_report(report, f"Imported: {described.title}")
     flaws = described.build / "flaws.csv"
     write(flaws, _flaws_csv(report))
     inputs = [re.sub(r"([\\ #%:])", r"\\\1", _from_here(path)).replace("$", "$$") for path in study_inputs(described)]
@@ -135,7 +135,7 @@ def import_threads_(
     store = Store(database_url(database, _read_study(study).database))
     report = import_threads(store, path, name or path.name.partition(".")[0], _progress)
     store.close()
-    _print_report(report)
+    _print_report(report, f"Imported: {path.name}")
 
 
 @export_app.command("threads")
@@ -227,7 +227,7 @@ def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
             yield thread
 
 
-def _print_report(report: "ImportReport") -> None:
+def _print_report(report: "ImportReport", title: str) -> None:
     if report.flaws:
         _print_rows(
             "Flaws found",
@@ -235,7 +235,7 @@ def _print_report(report: "ImportReport") -> None:
             [(f.source, f.where, f.what, f.done) for f in report.flaws],
         )
     _print_rows(
-        "Imported",
+        title,
         ["source", "what", "read", "stored"],
         [(c.source, c.what, str(c.read), str(c.stored)) for c in report.counts],
     )

@@ -38,6 +38,7 @@ class OpenStudy:
     def __init__(self, study: Study, store: Store) -> None:
         self.study = study
         self.taxonomy: Taxonomy = study.read_taxonomy()
+        self.note = "fictional data" if study.fictional else ""
         self._store = store
 
     @cached_property
@@ -66,12 +67,12 @@ class OpenStudy:
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""
-        return distribution(self.defects, self.taxonomy.facet(facet))
+        return distribution(self.defects, self.taxonomy.facet(facet), self.note)
 
     def crosstab(self, rows: str, columns: str) -> Crosstab:
         """Count how often the categories of two facets occur together."""
         seed = self.study.seeds.resampling
-        return crosstab(self.defects, self.taxonomy.facet(rows), self.taxonomy.facet(columns), seed)
+        return crosstab(self.defects, self.taxonomy.facet(rows), self.taxonomy.facet(columns), seed, self.note)
 
     def figure(self, name: str) -> Chart:
         """Draw one of the figures that the study file names."""

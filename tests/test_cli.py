@@ -21,6 +21,7 @@ def test_every_command_tells_what_it_does(redefect: Run) -> None:
 def test_the_demo_study_runs_and_names_what_it_made(redefect: Run, root: Path) -> None:
     done = redefect("import", "study")
     assert "made data/build/demo/flaws.csv" in done.stdout
+    assert "Imported: Demo (fictional)" in done.stdout
     assert (
         (root / "data" / "build" / "demo" / "inputs.mk")
         .read_text()
@@ -141,4 +142,4 @@ def test_the_first_five_lines_of_the_readme_work(redefect: Run, root: Path) -> N
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Stage (n = 152)" in done.stdout
+    assert "Stage (n = 152; fictional data)" in done.stdout

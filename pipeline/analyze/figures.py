@@ -92,7 +92,7 @@ def grouped_bars(table: Crosstab, title: str | None = None) -> Chart:
         axes.set_xlabel("number of defects")
         axes.margins(x=0.08, y=0.01)
         axes.legend(title=table.rows.title, loc="lower right", frameon=False)
-        axes.set_title(f"{title or table.title.rpartition(' (')[0]} (n = {table.n})")
+        axes.set_title(table.titled(title) if title else table.title)
     return figure
 
 
@@ -118,7 +118,7 @@ def stacked_bars(table: Crosstab, title: str | None = None) -> Chart:
         axes.xaxis.set_major_formatter(_percent)
         axes.set_xlabel("share of the row's defects; numbers are defects")
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
-        axes.set_title(f"{title or table.title.rpartition(' (')[0]} (n = {table.n})")
+        axes.set_title(table.titled(title) if title else table.title)
     return figure
 
 

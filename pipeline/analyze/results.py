@@ -36,17 +36,20 @@ class Distribution:
         Number of defects that have an answer.
     missing
         Number of defects without one.
+    note
+        What to say of the data wherever they are shown, for instance that they are fictional.
     """
 
     facet: Facet
     frame: pd.DataFrame
     n: int
     missing: int
+    note: str = ""
 
     @property
     def title(self) -> str:
         """What the table shows, with its n."""
-        return f"{self.facet.title} (n = {self.n}{f', {self.missing} without an answer' if self.missing else ''})"
+        return f"{self.facet.title} {_size(self.n, f'{self.missing} without an answer' if self.missing else '', self.note)}"
 
     def plot(self) -> Figure:
         """Draw the distribution as bars with their n."""
@@ -116,6 +119,8 @@ class Crosstab:
         Number of defects that have an answer to both.
     independence
         Whether the facets are independent, and their association.
+    note
+        What to say of the data wherever they are shown, for instance that they are fictional.
     """
 
     rows: Facet
@@ -124,11 +129,16 @@ class Crosstab:
     cells: pd.DataFrame
     n: int
     independence: Independence
+    note: str = ""
 
     @property
     def title(self) -> str:
         """What the table shows, with its n."""
-        return f"{self.columns.title} by {self.rows.title.lower()} (n = {self.n})"
+        return self.titled(f"{self.columns.title} by {self.rows.title.lower()}")
+
+    def titled(self, title: str) -> str:
+        """Return a title of one's own with the table's n."""
+        return f"{title} {_size(self.n, self.note)}"
 
     @property
     def shares(self) -> pd.DataFrame:
@@ -159,7 +169,7 @@ class Crosstab:
         return f"{_html(self.title, self.labelled(), index=True)}<p>{self.independence}</p>"
 
 
-def distribution(defects: pd.DataFrame, facet: Facet) -> Distribution:
+def distribution(defects: pd.DataFrame, facet: Facet, note: str = "") -> Distribution:
     """Count the categories of a facet.
 
     Parameters
@@ -183,10 +193,10 @@ def distribution(defects: pd.DataFrame, facet: Facet) -> Distribution:
                 )
             )
     frame = pd.DataFrame(rows, columns=["category", "label", "n", "share", "low", "high"])
-    return Distribution(facet, frame, len(answers), len(defects) - len(answers))
+    return Distribution(facet, frame, len(answers), len(defects) - len(answers), note)
 
 
-def crosstab(defects: pd.DataFrame, rows: Facet, columns: Facet, seed: int) -> Crosstab:
+def crosstab(defects: pd.DataFrame, rows: Facet, columns: Facet, seed: int, note: str = "") -> Crosstab:
     """Count how often the categories of two facets occur together, and test whether the facets are independent.
 
     Parameters
@@ -205,14 +215,8 @@ def crosstab(defects: pd.DataFrame, rows: Facet, columns: Facet, seed: int) -> C
             share = n / total if total else np.nan
             cells.append((row, column, rows.label(row), columns.label(column), n, total, share, *wilson(n, total)))
     names = ["row", "column", "row_label", "column_label", "n", "row_n", "share", "low", "high"]
-    return Crosstab(
-        rows,
-        columns,
-        counts,
-        pd.DataFrame(cells, columns=names),
-        int(counts.to_numpy().sum()),
-        independence(counts, seed),
-    )
+    table = pd.DataFrame(cells, columns=names)
+    return Crosstab(rows, columns, counts, table, int(counts.to_numpy().sum()), independence(counts, seed), note)
 
 
 def cross_counts(defects: pd.DataFrame, rows: Facet, columns: Facet) -> pd.DataFrame:
@@ -252,6 +256,10 @@ def independence(counts: pd.DataFrame, seed: int) -> Independence:
         at_least += permuted >= statistic * (1 - 1e-12)
     v, low, high = cramers_v(float(statistic), n, *table.shape)
     return Independence(float(statistic), int(freedom), (at_least + 1) / (_PERMUTATIONS + 1), _PERMUTATIONS, v, low, high)
+
+
+def _size(n: int, *notes: str) -> str:
+    return f"({'; '.join([f'n = {n}', *filter(None, notes)])})"
 
 
 def _percent(frame: pd.DataFrame) -> pd.DataFrame:

@@ -43,6 +43,7 @@ def read_denchmark(path: Path, report: Callable[[Flaw], None]) -> Iterator[Threa
     """
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
     files = _folder(path) if path.is_dir() else _archive(path)
+    comments = 0
     for name, data in files:
         where = PurePosixPath(name)
         name = str(where)
@@ -57,7 +58,9 @@ def read_denchmark(path: Path, report: Callable[[Flaw], None]) -> Iterator[Threa
             root = etree.fromstring(data, parser)
             if root.getroottree().docinfo.internalDTD is not None:
                 raise _attack(path, name)
-            yield _thread("/".join(owner_and_name), root, where)
+            thread = _thread("/".join(owner_and_name), root, where)
+            comments += len(thread.comments or ())
+            yield thread
         except etree.XMLSyntaxError as error:
             if b"<!DOCTYPE" in data:
                 raise _attack(path, name) from None
@@ -68,6 +71,8 @@ def read_denchmark(path: Path, report: Callable[[Flaw], None]) -> Iterator[Threa
             report(Flaw(path.name, name, f"is malformed: {key}: {first['msg']}", "left out"))
         except ValueError as error:
             report(Flaw(path.name, name, f"is malformed: {error}", "left out"))
+    if comments:
+        report(Flaw(path.name, f"{comments} comments", "carry the name of the issue's opener", "commenters are unknown"))
 
 
 def _attack(path: Path, name: str) -> RedefectError:

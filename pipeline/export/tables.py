@@ -83,6 +83,7 @@ class Table:
 
 def study_tables(study: OpenStudy) -> list[Table]:
     """Return all tables of a study: its defects by reference, distributions, cross tables, tests, findings and agreement."""
+    said = f" ({study.note})" if study.note else ""
     facets = [facet.id for facet in study.taxonomy.defect_facets]
     known = ["repository", "number", "defect", "url", *facets, "kind", "prototype", "created_at", "rule"]
     tables = [
@@ -90,12 +91,12 @@ def study_tables(study: OpenStudy) -> list[Table]:
         *(_distribution_table(study.distribution(d.facet)) for d in study.study.distributions),
     ]
     crosstabs = [study.crosstab(wanted.rows, wanted.columns) for wanted in study.study.crosstabs]
-    tables += [*map(_crosstab_table, crosstabs), _independence_table(crosstabs)]
+    tables += [*map(_crosstab_table, crosstabs), _independence_table(crosstabs, said)]
     findings = study.findings()
     tables += [
-        Table("findings", "Published findings beside those reproduced.", findings, findings_shown(findings)),
-        Table("sensitivity", "Shares under other choices.", study.sensitivity()),
-        Table("agreement", "Agreement of annotators: Cohen's kappa with bootstrap intervals.", study.agreement()),
+        Table("findings", f"Published findings beside those reproduced{said}.", findings, findings_shown(findings)),
+        Table("sensitivity", f"Shares under other choices{said}.", study.sensitivity()),
+        Table("agreement", f"Agreement of annotators: Cohen's kappa with bootstrap intervals{said}.", study.agreement()),
     ]
     if study.study.reference.figures:
         tables += [
@@ -139,7 +140,7 @@ def _crosstab_table(t: Crosstab) -> Table:
     return Table(f"crosstab-{t.rows.id}-{t.columns.id}", f"{t.title}; {t.independence}.", t.cells, shown)
 
 
-def _independence_table(crosstabs: list[Crosstab]) -> Table:
+def _independence_table(crosstabs: list[Crosstab], said: str) -> Table:
     tests = [(t.rows.id, t.columns.id, t.n, t.independence) for t in crosstabs]
     frame = pd.DataFrame(
         [(*who, i.chi2, i.freedom, i.p, i.permutations, i.v, i.v_low, i.v_high) for *who, i in tests],
@@ -149,7 +150,7 @@ def _independence_table(crosstabs: list[Crosstab]) -> Table:
         [(*who, f"{i.chi2:.1f}", i.freedom, i.p_bound, f"{i.v:.2f} [{i.v_low:.2f}, {i.v_high:.2f}]") for *who, i in tests],
         columns=["rows", "columns", "n", "chi2", "freedom", "p", "V with 95 % interval"],
     )
-    return Table("independence", "Association of facets: permutation test and Cramer's V.", frame, shown)
+    return Table("independence", f"Association of facets: permutation test and Cramer's V{said}.", frame, shown)
 
 
 def _plain(value: object) -> object:

@@ -22,7 +22,7 @@ def test_each_bar_carries_its_n(demo: OpenStudy) -> None:
         written = sorted(int(text.get_text()) for text in axes.texts if text.get_text().isdecimal())
         shown = table.counts.loc[:, table.counts.sum() > 0].to_numpy().flatten()
         assert [n for n in written if n] == sorted(n for n in shown if n)
-    assert "(n = 152)" in axes.get_title()
+    assert axes.get_title() == "Symptom by stage (n = 152; fictional data)"
     (axes,) = demo.distribution("stage").plot().axes
     assert [text.get_text() for text in axes.texts] == [f"n = {n}" for n in demo.distribution("stage").frame["n"]]
 

@@ -23,7 +23,7 @@ def test_a_distribution_counts_answers_with_their_intervals(taxonomy: Taxonomy) 
     row = d.frame.set_index("category").loc["training"]
     assert (row["n"], row["share"]) == (2, pytest.approx(2 / 3))
     assert row["low"] < row["share"] < row["high"]
-    assert "Stage (n = 3, 1 without an answer)" in str(d)
+    assert "Stage (n = 3; 1 without an answer)" in str(d)
 
 
 def test_categories_of_published_tables_only_show_when_they_occur(taxonomy: Taxonomy) -> None:
@@ -69,7 +69,7 @@ def test_independence_tells_association_from_none_and_repeats_itself() -> None:
 
 def test_results_print_in_a_terminal_and_in_a_notebook(demo: OpenStudy) -> None:
     for result in (demo.distribution("stage"), demo.crosstab("stage", "symptom")):
-        assert "(n = 152)" in repr(result)
+        assert "(n = 152; fictional data)" in repr(result)
         assert result._repr_html_().startswith("<p><b>")
         assert "<table" in result._repr_html_()
     assert "Cramer's V = " in repr(demo.crosstab("stage", "symptom"))

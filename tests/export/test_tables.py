@@ -56,6 +56,7 @@ def test_all_tables_of_a_study_have_names_of_their_own_and_both_forms(demo: Open
         assert table.to_csv().endswith(b"\n")
         assert rb"\bottomrule" in table.to_latex()
         assert b"nan" not in table.to_latex()
+        assert "fictional" in table.caption
 
 
 def test_the_table_of_defects_refers_to_issues_and_holds_no_text_and_no_login(demo: OpenStudy) -> None:
@@ -69,4 +70,4 @@ def test_shares_in_print_are_percents_with_their_interval(demo: OpenStudy) -> No
     (table,) = [table for table in study_tables(demo) if table.name == "distribution-stage"]
     text = table.to_latex().decode()
     assert r"41.4\% & [33.9\%, 49.4\%]" in text
-    assert r"Stage (n = 152)" in text
+    assert r"Stage (n = 152; fictional data)" in text

@@ -2,9 +2,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from pipeline.errors import RedefectError
 from pipeline.store.schema import Base
@@ -15,6 +17,16 @@ from pipeline.store.session import Store, database_url
 def test_migrations_lead_to_exactly_the_schema_of_the_code(store: Store) -> None:
     with store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_migrations_go_back_as_well(store: Store) -> None:
+    config = Config()
+    config.set_main_option("script_location", "pipeline:store/migrations")
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with store.reading() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
 
 
 def test_a_store_has_foreign_keys_and_a_write_ahead_log(store: Store) -> None:
