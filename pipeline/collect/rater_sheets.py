@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -55,13 +55,13 @@ def read_rater_sheets(path: Path, sheets: list[RaterSheet], taxonomy: Taxonomy, 
 
 def _sheet(
     path: Path,
-    rows: object,
+    rows: Iterable[tuple[object, ...]],
     sheet: RaterSheet,
     taxonomy: Taxonomy,
     report: Callable[[Flaw], None],
     spelled: dict[str, dict[str, list[str]]],
 ) -> list[Rating]:
-    table = [["" if cell is None else str(cell) for cell in row] for row in rows]  # type: ignore[attr-defined]
+    table = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not table or _ID not in table[0]:
         raise RedefectError(f"{path}: sheet '{sheet.sheet}': row 1: has no column '{_ID}'.")
     header, id_column = table[0], table[0].index(_ID)

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -109,13 +110,13 @@ def study_tables(study: OpenStudy) -> list[Table]:
 def findings_shown(findings: pd.DataFrame) -> pd.DataFrame:
     """Return the table of findings as it is printed: the interval in one column, in the units of the finding."""
 
-    def interval(row: object) -> str:
-        low, high, support = row.low, row.high, row.support  # type: ignore[attr-defined]
+    def interval(row: Any) -> str:
+        low, high, support = row.low, row.high, row.support
         if pd.notna(support):
             return f"first in {support:.0%} of resamples"
         if pd.isna(low):
             return ""
-        percent = row.reproduced.endswith("%")  # type: ignore[attr-defined]
+        percent = row.reproduced.endswith("%")
         return f"[{low:.1%}, {high:.1%}]" if percent else f"[{low:.3f}, {high:.3f}]"
 
     return pd.DataFrame(

@@ -184,8 +184,8 @@ def _answers(connection: Connection, study: str, facets: list[Facet], verdict: V
     return wide
 
 
-def _frame(connection: Connection, query: object) -> pd.DataFrame:
-    result = connection.execute(query)  # type: ignore[call-overload]
+def _frame(connection: Connection, query: Select[Any]) -> pd.DataFrame:
+    result = connection.execute(query)
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
 
