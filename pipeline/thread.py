@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pipeline.errors import RedefectError
 
@@ -21,12 +21,7 @@ def _utc(value: Any) -> Any:
     return value
 
 
-def iso(time: datetime) -> str:
-    """Write a time in UTC as trackers do: `2020-01-31T12:00:00Z`, to the second."""
-    return time.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
-
-
-Time = Annotated[datetime, BeforeValidator(_utc), PlainSerializer(iso, when_used="json")]
+Time = Annotated[datetime, BeforeValidator(_utc)]
 
 # A NUL ends a text in C and in PostgreSQL, and a lone surrogate is no text at all: neither is ever stored.
 Text = Annotated[

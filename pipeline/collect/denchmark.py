@@ -85,8 +85,7 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
         with lzma.open(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
-                parts = PurePosixPath(member.name).parts
-                if member.name.startswith("/") or ".." in parts or not (member.isfile() or member.isdir()):
+                if member.name.startswith("/") or ".." in member.name.split("/") or not (member.isfile() or member.isdir()):
                     raise RedefectError(
                         f"{path}: member '{member.name}' leads outside of the archive or is no plain file; get the archive "
                         "from its publisher again."
