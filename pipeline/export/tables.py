@@ -136,7 +136,10 @@ def _distribution_table(d: Distribution) -> Table:
 
 
 def _crosstab_table(t: Crosstab) -> Table:
-    shown = t.labelled().reset_index()
+    shown = t.labelled()
+    if shown.shape[1] > shown.shape[0]:
+        shown = shown.T  # a page is higher than it is wide
+    shown = shown.reset_index()
     shown.columns.name = None
     return Table(f"crosstab-{t.rows.id}-{t.columns.id}", f"{t.title}; {t.independence}.", t.cells, shown)
 

@@ -66,6 +66,12 @@ def test_the_table_of_defects_refers_to_issues_and_holds_no_text_and_no_login(de
     assert len(table.frame) == 152
 
 
+def test_the_longer_side_of_a_cross_table_runs_down_the_page(demo: OpenStudy) -> None:
+    tables = {table.name: table.to_latex().decode() for table in study_tables(demo)}
+    assert "Root cause & Environment & Data pipeline & Modeling & Training & Total" in tables["crosstab-stage-root-cause"]
+    assert r"Project type & Basic defects &" in tables["crosstab-project-type-manifestation"]
+
+
 def test_shares_in_print_are_percents_with_their_interval(demo: OpenStudy) -> None:
     (table,) = [table for table in study_tables(demo) if table.name == "distribution-stage"]
     text = table.to_latex().decode()
