@@ -20,6 +20,7 @@ from pipeline.errors import RedefectError
 from pipeline.facts import Count, Flaw, ImportReport, IssueReference, RepositoryFacts
 from pipeline.files import sha256
 from pipeline.store import write
+from pipeline.store.counts import stored
 from pipeline.store.session import Store
 from pipeline.study import (
     LabelsSource,
@@ -149,11 +150,11 @@ def _import_source(
         labels = read_labels(path, taxonomy, report.flaws.append)
         report.changed += write.put_labels(connection, labels, source.path)
         sampled |= {label.issue: "labels" for label in labels}
-        report.counts.append(Count(name, "labels", len(labels), len(labels)))
+        report.counts.append(Count(name, "labels", len(labels), stored(connection, source.path)["labels"]))
     elif isinstance(source, RaterSheetsSource):
         ratings = read_rater_sheets(path, source.sheets, taxonomy, report.flaws.append)
         report.changed += write.put_ratings(connection, ratings, source.path)
-        report.counts.append(Count(name, "ratings", len(ratings), len(ratings)))
+        report.counts.append(Count(name, "ratings", len(ratings), stored(connection, source.path)["ratings"]))
     elif isinstance(source, LabelTableSource | SetAsideSource):
         if isinstance(source, LabelTableSource):
             table = read_label_table(path, source, taxonomy, report.flaws.append)
@@ -174,10 +175,11 @@ def _import_source(
         report.changed += write.put_issues(connection, table.issues, source.path)
         report.changed += write.put_labels(connection, table.labels, source.path)
         sampled |= {fact.issue: source.kind for fact in table.issues}
-        defects = {(label.issue, label.defect) for label in table.labels if label.defect}
-        report.counts.append(Count(name, "rows", table.rows, len(defects) or len(table.issues)))
-        report.counts.append(Count(name, "issues", len(table.issues), len(table.issues)))
-        report.counts.append(Count(name, "repositories", len(table.repositories), len(table.repositories)))
+        there = stored(connection, source.path)
+        rows = "defects" if isinstance(source, LabelTableSource) else "issues"
+        report.counts.append(Count(name, "rows", table.rows, there[rows]))
+        report.counts.append(Count(name, "issues", len(table.issues), there["issues"]))
+        report.counts.append(Count(name, "repositories", len(table.repositories), there["repositories"]))
 
 
 def _import_threads(connection: Connection, path: Path, name: str, report: ImportReport, progress: Progress) -> None:

@@ -34,9 +34,9 @@ def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
 def cramers_v(chi2: float, n: int, rows: int, columns: int, level: float = LEVEL) -> tuple[float, float, float]:
     """Return Cramer's V and its interval.
 
-    The interval comes from inverting the noncentral chi-square distribution (Smithson 2003, chapter 4): its bounds are the
+    The interval comes from inverting the noncentral chi-square distribution (Smithson 2003): its bounds are the
     noncentralities for which the observed statistic is just not too large, or not too small. The degrees of freedom are
-    not added back, so that the lower bound is 0 exactly when independence is not rejected.
+    not added back, so that the lower bound is 0 exactly when a test at half of 1 - `level` does not reject independence.
 
     Parameters
     ----------

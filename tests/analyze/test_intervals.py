@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 from pipeline.analyze.intervals import cramers_v, wilson
 
@@ -23,18 +23,18 @@ def test_wilson_takes_fractions_of_votes_and_knows_nothing_of_nothing() -> None:
     assert all(math.isnan(bound) for bound in wilson(0, 0))
 
 
-def test_cramers_v_of_a_published_example() -> None:
-    # Smithson (2003), chapter 4: chi2(4) = 9.488 is just significant, so the lower bound is at zero.
-    v, low, high = cramers_v(9.487729, 100, 3, 3)
-    assert v == pytest.approx(math.sqrt(9.487729 / 200))
+def test_the_lower_bound_of_v_leaves_zero_where_a_test_at_half_the_error_rejects() -> None:
+    critical = chi2.ppf(0.975, 4)
+    v, low, high = cramers_v(critical - 0.01, 100, 3, 3)
+    assert v == pytest.approx(math.sqrt((critical - 0.01) / 200))
     assert low == 0.0
     assert high > v
-    assert cramers_v(40, 100, 3, 3)[1] > 0
+    assert cramers_v(critical + 0.01, 100, 3, 3)[1] > 0
 
 
 @given(st.floats(0, 500), st.integers(2, 6), st.integers(2, 6))
-def test_the_interval_of_v_is_ordered_and_within_bounds(chi2: float, rows: int, columns: int) -> None:
-    v, low, high = cramers_v(chi2, 500, rows, columns)
+def test_the_interval_of_v_is_ordered_and_within_bounds(statistic: float, rows: int, columns: int) -> None:
+    v, low, high = cramers_v(statistic, 500, rows, columns)
     assert 0 <= low <= v <= 1
     assert low <= high <= 1
 
