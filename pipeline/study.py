@@ -31,16 +31,26 @@ class Repository(Document):
 
 
 class Selection(Document):
-    """By which criteria repositories and issues came into the study (its section on sampling)."""
+    """By which criteria repositories and issues come into the study (its section on sampling).
+
+    `state` to `opened_until` keep or drop an issue; `most_commented` (of each repository) and
+    `random_share_of_largest_zoos` (of the `largest_zoos` zoos with the most issues kept; all zoos when it is not given)
+    draw from those that are kept. Without a rule that draws, all that are kept are in. Names of tracker labels match
+    whatever their case; `labels_include` keeps issues that carry at least one of them.
+    """
 
     minimum_stars: int = Field(default=0, ge=0)
     minimum_closed_issues: int = Field(default=0, ge=0)
     repositories_per_architecture: int | None = Field(default=None, ge=1)
+    pull_requests: bool = False
     state: Literal["open", "closed", "all"] = "all"
     with_fix: bool = False
+    labels_include: list[str] = []
+    labels_exclude: list[str] = []
     minimum_comments: int = Field(default=0, ge=0)
     most_commented: int | None = Field(default=None, ge=1)
     random_share_of_largest_zoos: Share = 0.0
+    largest_zoos: int | None = Field(default=None, ge=1)
     opened_from: date | None = None
     opened_until: date | None = None
 

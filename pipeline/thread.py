@@ -43,7 +43,10 @@ class Comment(_Value):
 
 
 class Thread(_Value):
-    """An issue with all its comments, oldest first. `None` means not known; an empty list means that there are none."""
+    """An issue with all its comments, oldest first. `None` means not known; an empty list means that there are none.
+
+    `fix` is the pull request (`owner/name#12`) or commit (`owner/name@3f2a91c`) that closed it.
+    """
 
     repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
     number: int = Field(ge=1, le=2**31 - 1)
@@ -52,7 +55,9 @@ class Thread(_Value):
     state: str | None = Field(default=None, pattern=r"^(open|closed)$")
     author: str | None = None
     created_at: Time | None = None
+    updated_at: Time | None = None
     closed_at: Time | None = None
+    fix: str | None = Field(default=None, pattern=r"^[^/\s]+/[^/\s#@]+(#[0-9]+|@[0-9a-f]{7,40})$")
     labels: tuple[str, ...] | None = None
     comments: tuple[Comment, ...] | None = None
 

@@ -23,7 +23,11 @@ THREADS = st.builds(
     state=st.sampled_from([None, "open", "closed"]),
     author=st.none() | NAMES,
     created_at=TIMES,
+    updated_at=TIMES,
     closed_at=TIMES,
+    fix=st.none()
+    | st.builds("{}/{}#{}".format, NAMES, NAMES, st.integers(1, 99999))
+    | st.builds("{}/{}@{:040x}".format, NAMES, NAMES, st.integers(0, 2**160 - 1)),
     labels=st.none() | st.lists(TEXTS, max_size=3).map(tuple),
     comments=st.none() | st.lists(COMMENTS, max_size=4).map(tuple),
 )
@@ -42,7 +46,8 @@ def test_only_repository_number_and_title_are_required() -> None:
     assert thread.body is None
     assert thread.comments is None
     assert list(json.loads(thread.to_json())) == [
-        "repository", "number", "title", "body", "state", "author", "created_at", "closed_at", "labels", "comments",
+        "repository", "number", "title", "body", "state", "author", "created_at", "updated_at", "closed_at", "fix",
+        "labels", "comments",
     ]  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
     query = (
         select(
             _NAME, _ISSUE.id, _ISSUE.number, _ISSUE.title, _ISSUE.body, _ISSUE.state, _ISSUE.author, _ISSUE.created_at,
-            _ISSUE.closed_at, _ISSUE.tracker_labels, _ISSUE.comment_count,
+            _ISSUE.updated_at, _ISSUE.closed_at, _ISSUE.fix, _ISSUE.tracker_labels, _ISSUE.comments_complete,
             _COMMENT.author.label("commenter"), _COMMENT.created_at.label("commented_at"), _COMMENT.body.label("comment"),
         )
         .select_from(_TABLES["issue"])
@@ -125,11 +125,13 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
             state=first.state,
             author=first.author,
             created_at=first.created_at,
+            updated_at=first.updated_at,
             closed_at=first.closed_at,
+            fix=first.fix,
             labels=None if first.tracker_labels is None else tuple(first.tracker_labels),
-            comments=None
-            if first.comment_count is None
-            else tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers),
+            comments=tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers)
+            if first.comments_complete
+            else None,
         )
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, TypeDecorator, UniqueConstraint, func
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, TypeDecorator, UniqueConstraint, func
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -63,12 +63,17 @@ class Repository(Base):
     architecture: Mapped[str | None]
     created_at: Mapped[datetime | None]
     stars: Mapped[int | None]
+    closed_issues: Mapped[int | None]
     source: Mapped[str]
     __table_args__ = (Index("uq_repository_owner_name", func.lower(owner), func.lower(name), unique=True),)
 
 
 class Issue(Base):
-    """An issue. `None` means not known. `source` is where its text came from; `digest` tells whether that changed."""
+    """An issue. `None` means not known. `source` is where its text came from; `digest` tells whether an import changed it.
+
+    `comment_count` is the tracker's own count; the comments themselves are all here only if `comments_complete`. `fix` is
+    the pull request (`owner/name#12`) or commit (`owner/name@3f2a91c`) that closed it.
+    """
 
     __tablename__ = "issue"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -82,6 +87,8 @@ class Issue(Base):
     updated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     comment_count: Mapped[int | None]
+    comments_complete: Mapped[bool] = mapped_column(default=False)
+    pull_request: Mapped[bool] = mapped_column(default=False)
     tracker_labels: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     fix: Mapped[str | None]
     source: Mapped[str]
@@ -90,7 +97,7 @@ class Issue(Base):
 
 
 class Comment(Base):
-    """An answer in an issue's thread; `position` counts from 1, oldest first."""
+    """An answer in an issue's thread; `position` counts from 1, oldest first. `tracker_id` is the tracker's own number of it."""
 
     __tablename__ = "comment"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -98,6 +105,8 @@ class Comment(Base):
     position: Mapped[int]
     author: Mapped[str | None]
     created_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]
+    tracker_id: Mapped[int | None] = mapped_column(BigInteger)
     body: Mapped[str]
     __table_args__ = (UniqueConstraint("issue_id", "position"),)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, Table, bindparam, delete, func, insert, or_, select, update
 
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueFacts, IssueReference, Label, Rating, RepositoryFacts
@@ -25,7 +25,7 @@ _REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"], _TABLES["issue"], _TABLES
 _SAMPLE, _LABEL, _RATING, _RUN = _TABLES["sample"], _TABLES["label"], _TABLES["rating"], _TABLES["run"]
 
 _THREAD_COLUMNS = (
-    "title", "body", "author", "state", "created_at", "closed_at", "comment_count", "tracker_labels",
+    "title", "body", "author", "state", "created_at", "updated_at", "closed_at", "fix", "comment_count", "tracker_labels",
 )  # fmt: skip
 
 
@@ -118,7 +118,10 @@ def _insert_threads(connection: Connection, threads: dict[tuple[int, int], tuple
 def _update_threads(connection: Connection, threads: list[tuple[int, Thread, str]], source: str) -> None:
     if not threads:
         return
-    kept = {name: func.coalesce(bindparam(f"new_{name}", type_=_ISSUE.c[name].type), _ISSUE.c[name]) for name in _THREAD_COLUMNS}
+    kept: dict[str, ColumnElement[Any]] = {
+        name: func.coalesce(bindparam(f"new_{name}", type_=_ISSUE.c[name].type), _ISSUE.c[name]) for name in _THREAD_COLUMNS
+    }
+    kept["comments_complete"] = or_(bindparam("new_comments_complete", type_=Boolean()), _ISSUE.c.comments_complete)
     statement = (
         update(_ISSUE)
         .where(_ISSUE.c.id == bindparam("issue"))
@@ -144,8 +147,11 @@ def _thread_row(thread: Thread) -> dict[str, Any]:
         "author": thread.author,
         "state": thread.state,
         "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
         "closed_at": thread.closed_at,
+        "fix": thread.fix,
         "comment_count": None if thread.comments is None else len(thread.comments),
+        "comments_complete": thread.comments is not None,
         "tracker_labels": None if thread.labels is None else list(thread.labels),
     }
 
