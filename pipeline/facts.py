@@ -100,3 +100,60 @@ class ImportReport:
     flaws: list[Flaw] = field(default_factory=list)
     changed: int = 0
     """Rows that the import added, changed or removed; 0 when the store already held all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrawledRepository:
+    """What a tracker tells of a repository. `name` is the one that was asked for, `now` the one that it has today."""
+
+    name: str
+    now: str
+    created_at: datetime
+    stars: int
+    closed_issues: int | None = None
+    issues: int | None = None
+    pull_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrawledComment:
+    """A comment as the tracker has it; `author` is None when the account is gone."""
+
+    tracker_id: int
+    author: str | None
+    created_at: datetime
+    updated_at: datetime
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrawledIssue:
+    """An issue as the tracker has it, without its comments. `fix` means something only if `knows_fix`."""
+
+    repository: str
+    number: int
+    title: str
+    body: str
+    author: str | None
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    comment_count: int
+    tracker_labels: list[str]
+    pull_request: bool
+    fix: str | None = None
+    knows_fix: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPart:
+    """Comments of one issue that follow each other, from its first on or from where an earlier part ended.
+
+    `after` is where the next part begins, None when this one is the last.
+    """
+
+    issue: IssueReference
+    comments: list[CrawledComment]
+    first: bool
+    after: str | None

@@ -1,0 +1,110 @@
+"""The planner: which requests bring what is wanted, and how many; decided from numbers, before anything is sent.
+
+A request is the unit: GitHub gives 5,000 an hour of each interface to a token, and 60 to nobody in particular. A GraphQL query
+may cost several points of its own 5,000, which GitHub computes from what it asks for; the plan names them, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from pipeline.collect.github.questions import PAGE
+
+How = Literal["graphql, with comments", "graphql", "rest", "graphql batches", "all comments", "issue by issue", "nothing"]
+
+POINTS_OF_ISSUE_PAGE = {"graphql, with comments": 4, "graphql": 3, "rest": 1}
+"""GitHub's price of a page: the connections in it, times the issues, by 100 (`rateLimit.cost`), at least 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One repository's part of a plan, with what the other ways would have taken.
+
+    `requests` is None where nobody knows before the first page has come.
+    """
+
+    repository: str
+    what: Literal["issues", "threads"]
+    how: How
+    requests: int | None
+    points: int | None
+    others: Mapping[str, int]
+
+
+def pages(items: int) -> int:
+    """Return how many pages hold so many items; an empty listing takes one, too."""
+    return max(1, ceil(items / PAGE))
+
+
+def windows(items: int) -> int:
+    """Return how many pages it takes to read items in the order of their updates.
+
+    Each page but the first begins with the last item of the one before: reading goes on at a time, not at a count.
+    """
+    return max(1, ceil((items - 1) / (PAGE - 1)))
+
+
+def plan_issues(
+    repository: str, *, issues: int | None, pull_requests: int | None, comments: bool, has_token: bool, needs_fix: bool
+) -> Step:
+    """Choose how a repository's issues are listed.
+
+    Parameters
+    ----------
+    issues, pull_requests
+        How many of each there are to list; None when not known. A REST listing holds both.
+    comments
+        Whether all threads are wanted, so that comments may come along.
+    needs_fix
+        Whether it must be known what closed an issue, which only GraphQL tells.
+    """
+    others: dict[str, int] = {}
+    listed = None if issues is None else windows(issues)
+    if issues is not None and pull_requests is not None and not needs_fix:
+        others["rest"] = windows(issues + pull_requests)
+    if not has_token:
+        return Step(repository, "issues", "rest", others.pop("rest", None), others.get("rest"), others)
+    how: How = "graphql, with comments" if comments else "graphql"
+    points = None if listed is None else listed * POINTS_OF_ISSUE_PAGE[how]
+    return Step(repository, "issues", how, listed, points, others)
+
+
+def plan_threads(
+    wanted: Mapping[str, Sequence[int]], all_comments: Mapping[str, int], *, has_token: bool, begun: Sequence[str] = ()
+) -> list[Step]:
+    """Choose how the comments of wanted issues are fetched, repository by repository.
+
+    GraphQL takes up to 100 threads of any repositories in a query, and 100 comments of each; what a repository's threads cost
+    is therefore its share of such queries.
+
+    Parameters
+    ----------
+    wanted
+        For each repository, the numbers of comments of the issues whose comments are to be fetched.
+    all_comments
+        For each repository, how many comments its listing of all comments would bring.
+    begun
+        Repositories whose listing of all comments was begun: it is ended, so that nothing is fetched twice.
+    """
+    steps = []
+    share = 0.0
+    for repository, counts in wanted.items():
+        prices: dict[How, float] = {
+            "all comments": windows(all_comments[repository]),
+            "issue by issue": sum(pages(count) for count in counts),
+        }
+        if has_token:
+            prices["graphql batches"] = sum(pages(count) for count in counts) / PAGE
+        if not counts:
+            steps.append(Step(repository, "threads", "nothing", 0, 0, {}))
+            continue
+        how: How = min(prices, key=lambda way: (prices[way], way))
+        if repository in begun:
+            how = "all comments"
+        requests = ceil(share + prices[how]) - ceil(share) if how == "graphql batches" else ceil(prices[how])
+        if how == "graphql batches":
+            share += prices[how]
+        others = {way: ceil(price) for way, price in prices.items() if way != how}
+        steps.append(Step(repository, "threads", how, requests, requests, others))
+    return steps
