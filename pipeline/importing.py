@@ -133,6 +133,34 @@ def study_inputs(study: Study) -> list[Path]:
     return sorted(set(paths))
 
 
+def labelled_issues(study: Study) -> list[IssueReference]:
+    """Return the issues that a study's labels are of, and those of the project's own labels in `data/annotations`, sorted.
+
+    Raises
+    ------
+    RedefectError
+        If a file with labels is missing or wrong.
+    """
+    check_study_data(study)
+    taxonomy = study.read_taxonomy()
+    found: set[IssueReference] = set()
+    for source in study.sources:
+        path = study.root / source.path
+        if isinstance(source, LabelsSource):
+            found |= {label.issue for label in read_labels(path, taxonomy, _ignore)}
+        elif isinstance(source, LabelTableSource):
+            found |= {fact.issue for fact in read_label_table(path, source, taxonomy, _ignore).issues}
+        elif isinstance(source, SetAsideSource):
+            found |= {fact.issue for fact in read_set_aside_table(path, source, _ignore).issues}
+    for path in sorted((study.root / "data" / "annotations").glob("*.csv")):
+        found |= {label.issue for label in read_labels(path, taxonomy, _ignore)}
+    return sorted(found)
+
+
+def _ignore(flaw: Flaw) -> None:
+    """Leave a flaw of the labels to the import, which reports it."""
+
+
 def _import_source(
     connection: Connection,
     study: Study,

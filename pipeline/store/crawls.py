@@ -36,23 +36,26 @@ class IssueState(NamedTuple):
 
 def repository_id(connection: Connection, name: str) -> int:
     """Return the id of a repository by its `owner/name`, whatever its case; one that is not there is added."""
-    owner, short = name.split("/")
-    found = connection.execute(
-        select(_REPOSITORY.c.id).where(
-            func.lower(_REPOSITORY.c.owner) == owner.lower(), func.lower(_REPOSITORY.c.name) == short.lower()
-        )
-    ).scalar()
+    found = _found(connection, name)
     if found is None:
+        owner, short = name.split("/")
         new = insert(_REPOSITORY).values(owner=owner, name=short, source=SOURCE).returning(_REPOSITORY.c.id)
         found = connection.execute(new).scalar_one()
     return int(found)
+
+
+def _found(connection: Connection, name: str) -> int | None:
+    """Return the id of a repository, None when the store does not know it."""
+    owner, short = name.lower().split("/")
+    same = func.lower(_REPOSITORY.c.owner) == owner, func.lower(_REPOSITORY.c.name) == short
+    return connection.execute(select(_REPOSITORY.c.id).where(*same)).scalar()
 
 
 def state(connection: Connection, repository: str, resource: str) -> CrawlState | None:
     """Return where a crawl stands; None when it was never begun."""
     row = connection.execute(
         select(_CRAWL.c.cursor, _CRAWL.c.etag, _CRAWL.c.counts).where(
-            _CRAWL.c.repository_id == repository_id(connection, repository), _CRAWL.c.resource == resource
+            _CRAWL.c.repository_id == _found(connection, repository), _CRAWL.c.resource == resource
         )
     ).one_or_none()
     return None if row is None else CrawlState(*row)
@@ -78,8 +81,10 @@ def put_facts(connection: Connection, repositories: Iterable[CrawledRepository])
         connection.execute(update(_REPOSITORY).where(_REPOSITORY.c.id == key).values(**known))
 
 
-def put_issues(connection: Connection, repository: str, issues: Collection[CrawledIssue]) -> int:
+def put_issues(connection: Connection, repository: str, issues: Collection[CrawledIssue], adds: str = "all") -> int:
     """Store issues as the tracker has them, and return how many were new or had changed.
+
+    With `adds` (a state), issues of another state are passed over unless they are there already.
 
     A thread whose issue changed is complete no more: its comments are to be fetched again.
     """
@@ -102,6 +107,8 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
             "digest": None,
         }
         old = known.get(issue.number)
+        if old is None and adds not in ("all", issue.state):
+            continue
         if old is None:
             complete = issue.comment_count == 0
             added.append({"repository_id": key, "number": issue.number, "comments_complete": complete, "fix": issue.fix} | row)
@@ -122,14 +129,13 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
 
 
 def put_thread_parts(connection: Connection, parts: Iterable[ThreadPart]) -> int:
-    """Store parts of threads, and return how many comments came. The last part of a thread makes it complete.
+    """Store parts of threads, and return how many comments were new, had changed or went. The last part makes a thread complete.
 
     A part that is not the last keeps where the thread goes on, and which comments it had so far: those that are not among
     them when it ends are gone on the tracker, and leave the store.
     """
     count = 0
     for part in parts:
-        count += len(part.comments)
         key = repository_id(connection, part.issue.repository)
         issue = _by_number(connection, key, [part.issue.number]).get(part.issue.number)
         if issue is None:
@@ -138,10 +144,10 @@ def put_thread_parts(connection: Connection, parts: Iterable[ThreadPart]) -> int
         earlier = None if part.first else state(connection, part.issue.repository, resource)
         seen = [*(earlier.counts["seen"] if earlier else ()), *(comment.tracker_id for comment in part.comments)]
         if part.after is not None:
-            _merge(connection, issue["id"], part.comments, keep=None)
+            count += _merge(connection, issue["id"], part.comments, keep=None)
             put_state(connection, part.issue.repository, resource, CrawlState(part.after, None, {"seen": seen}))
             continue
-        _merge(connection, issue["id"], part.comments, keep=set(seen))
+        count += _merge(connection, issue["id"], part.comments, keep=set(seen))
         if earlier is not None or part.first:
             put_state(connection, part.issue.repository, resource, None)
         if not issue["comments_complete"]:
@@ -150,15 +156,17 @@ def put_thread_parts(connection: Connection, parts: Iterable[ThreadPart]) -> int
 
 
 def put_comments(connection: Connection, repository: str, comments: Iterable[tuple[IssueReference, CrawledComment]]) -> int:
-    """Store comments of any issues of a repository, and return how many; those of issues that are not here are passed over."""
+    """Store comments of issues of a repository, and return how many were new or had changed.
+
+    Those of issues that are not here, pull requests for instance, are passed over.
+    """
     grouped: dict[int, list[CrawledComment]] = {}
     for issue, comment in comments:
         grouped.setdefault(issue.number, []).append(comment)
     known = _by_number(connection, repository_id(connection, repository), list(grouped))
     count = 0
     for number, row in sorted(known.items()):
-        _merge(connection, row["id"], grouped[number], keep=None)
-        count += len(grouped[number])
+        count += _merge(connection, row["id"], grouped[number], keep=None)
     return count
 
 
@@ -178,7 +186,7 @@ def complete_by_count(connection: Connection, repository: str) -> None:
 
 def issue_states(connection: Connection, repository: str, numbers: Collection[int] | None = None) -> list[IssueState]:
     """Return what the store holds of the threads of a repository's issues, by number; those known only by a label left out."""
-    where = [_ISSUE.c.repository_id == repository_id(connection, repository), _ISSUE.c.title.is_not(None)]
+    where = [_ISSUE.c.repository_id == _found(connection, repository), _ISSUE.c.title.is_not(None)]
     rows = connection.execute(
         select(_ISSUE.c.number, _ISSUE.c.comment_count, _ISSUE.c.comments_complete).where(and_(*where)).order_by(_ISSUE.c.number)
     )
@@ -192,10 +200,36 @@ def unfinished_thread(connection: Connection, issue: IssueReference) -> str | No
     return None if found is None else found.cursor
 
 
+class Held(NamedTuple):
+    """How much the store holds of a repository's threads."""
+
+    issues: int
+    complete: int
+    comments: int
+
+
+def held(connection: Connection, repository: str) -> Held:
+    """Count a repository's issues, those of them whose threads are complete, and their comments."""
+    key = _found(connection, repository)
+    there = and_(_ISSUE.c.repository_id == key, _ISSUE.c.title.is_not(None))
+    issues = connection.execute(select(func.count()).where(there)).scalar_one()
+    complete = connection.execute(select(func.count()).where(there, _ISSUE.c.comments_complete)).scalar_one()
+    comments = connection.execute(
+        select(func.count()).select_from(_COMMENT.join(_ISSUE, _COMMENT.c.issue_id == _ISSUE.c.id)).where(there)
+    ).scalar_one()
+    return Held(issues, complete, comments)
+
+
+def put_closed_issues(connection: Connection, repository: str, count: int) -> None:
+    """Store how many closed issues the tracker counts in a repository."""
+    key = repository_id(connection, repository)
+    connection.execute(update(_REPOSITORY).where(_REPOSITORY.c.id == key).values(closed_issues=count))
+
+
 def comment_total(connection: Connection, repository: str) -> int:
     """Return how many comments the tracker counts in all listed issues of a repository."""
     total = select(func.coalesce(func.sum(_ISSUE.c.comment_count), 0)).where(
-        _ISSUE.c.repository_id == repository_id(connection, repository)
+        _ISSUE.c.repository_id == _found(connection, repository)
     )
     return int(connection.execute(total).scalar_one())
 
@@ -214,8 +248,8 @@ def _by_number(connection: Connection, repository: int, numbers: list[int]) -> d
     return known
 
 
-def _merge(connection: Connection, issue: int, comments: Iterable[CrawledComment], keep: set[int] | None) -> None:
-    """Add comments to an issue's, oldest first; with `keep`, leave only those whose numbers are in it.
+def _merge(connection: Connection, issue: int, comments: Iterable[CrawledComment], keep: set[int] | None) -> int:
+    """Add comments to an issue's, oldest first, and return how many had to change; with `keep`, leave only those in it.
 
     Comments without the tracker's number came from an import: they are what is now fetched anew, and go.
     """
@@ -239,3 +273,4 @@ def _merge(connection: Connection, issue: int, comments: Iterable[CrawledComment
                 for p, row in enumerate(new[same:], same + 1)
             ],
         )
+    return len(set(old).symmetric_difference(new))

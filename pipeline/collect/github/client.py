@@ -61,6 +61,12 @@ class Watch(Protocol):
     def waiting(self, why: str, seconds: float) -> None:
         """Take in that nothing is sent for so many more seconds; called again as they pass."""
 
+    def asking(self, about: str) -> None:
+        """Take in what is asked next."""
+
+    def stored(self, issues: int, comments: int) -> None:
+        """Take in that so many more issues and comments are in the store."""
+
 
 class Unwatched:
     """Nobody wants to know."""
@@ -69,6 +75,12 @@ class Unwatched:
         """Do nothing."""
 
     def waiting(self, why: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def asking(self, about: str) -> None:
+        """Do nothing."""
+
+    def stored(self, issues: int, comments: int) -> None:
         """Do nothing."""
 
 
@@ -161,7 +173,9 @@ class Client:
         """Whether there is a token; without one, GitHub answers no GraphQL."""
         return self._identities[0].auth is not None
 
-    def ask(self, question: Question, etag: str | None = None, received: Received | None = None) -> Page:
+    def ask(
+        self, question: Question, etag: str | None = None, received: Received | None = None, *, divisible: bool = False
+    ) -> Page:
         """Ask until there is an answer.
 
         Parameters
@@ -170,11 +184,13 @@ class Client:
             Of an earlier answer to the same question: if nothing changed since, the page says so and costs nothing.
         received
             Called with the answer's text and headers before its page is returned, unless nothing changed.
+        divisible
+            Whether the same can be asked in smaller portions.
 
         Raises
         ------
         GoneError, TooHeavyError, PaginationLimitedError
-            If GitHub says so.
+            If GitHub says so; the second only of what is divisible.
         RedefectError
             If it answers with nothing usable as often as patience lasts, or accepts no token.
         """
@@ -191,27 +207,27 @@ class Client:
                 page = question.read(body, headers)
             except _FailedError as failure:
                 failures += 1
-                self._give_up_or_wait(question.about, failures, failure)
+                self._give_up_or_wait(question.about, failures, failure, divisible=divisible)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 failures += 1
                 what = "an answer that is not JSON" if isinstance(error, json.JSONDecodeError) else "an answer of another form"
-                self._give_up_or_wait(question.about, failures, _FailedError(what))
+                self._give_up_or_wait(question.about, failures, _FailedError(what), divisible=divisible)
             else:
                 self._secondary_limits = 0
                 if received is not None:
                     received(text, headers)
                 return page
 
-    def _give_up_or_wait(self, about: str, failures: int, failure: _FailedError) -> None:
+    def _give_up_or_wait(self, about: str, failures: int, failure: _FailedError, *, divisible: bool) -> None:
         what = str(failure)
         if failures >= self.patience.attempts:
             raise RedefectError(
                 f"GitHub gave no usable answer {failures} times in a row for {about} (the last time: {what}); what was "
                 "collected is stored, and the same command goes on there."
             ) from None
-        self.incidents.count(what, "less at once" if failure.heavy else "waited and asked again")
+        self.incidents.count(what, "asked for less at once" if failure.heavy and divisible else "waited and asked again")
         self.wait(what, self.patience.wait(failures) if failure.wait is None else failure.wait)
-        if failure.heavy:
+        if failure.heavy and divisible:
             raise TooHeavyError
 
     def wait(self, why: str, seconds: float) -> None:

@@ -29,7 +29,7 @@ class Step:
     how: How
     requests: int | None
     points: int | None
-    others: Mapping[str, int]
+    others: Mapping[How, int]
 
 
 def pages(items: int) -> int:
@@ -59,7 +59,7 @@ def plan_issues(
     needs_fix
         Whether it must be known what closed an issue, which only GraphQL tells.
     """
-    others: dict[str, int] = {}
+    others: dict[How, int] = {}
     listed = None if issues is None else windows(issues)
     if issues is not None and pull_requests is not None and not needs_fix:
         others["rest"] = windows(issues + pull_requests)
@@ -75,8 +75,7 @@ def plan_threads(
 ) -> list[Step]:
     """Choose how the comments of wanted issues are fetched, repository by repository.
 
-    GraphQL takes up to 100 threads of any repositories in a query, and 100 comments of each; what a repository's threads cost
-    is therefore its share of such queries.
+    GraphQL takes up to 100 threads of any repositories in a query: what a repository's threads cost is what they add.
 
     Parameters
     ----------
@@ -88,23 +87,30 @@ def plan_threads(
         Repositories whose listing of all comments was begun: it is ended, so that nothing is fetched twice.
     """
     steps = []
-    share = 0.0
+    batched: list[int] = []
     for repository, counts in wanted.items():
-        prices: dict[How, float] = {
+        if not counts:
+            steps.append(Step(repository, "threads", "nothing", 0, 0, {}))
+            continue
+        prices: dict[How, int] = {
             "all comments": windows(all_comments[repository]),
             "issue by issue": sum(pages(count) for count in counts),
         }
         if has_token:
-            prices["graphql batches"] = sum(pages(count) for count in counts) / PAGE
-        if not counts:
-            steps.append(Step(repository, "threads", "nothing", 0, 0, {}))
-            continue
-        how: How = min(prices, key=lambda way: (prices[way], way))
-        if repository in begun:
-            how = "all comments"
-        requests = ceil(share + prices[how]) - ceil(share) if how == "graphql batches" else ceil(prices[how])
+            prices["graphql batches"] = batch_requests([*batched, *counts]) - batch_requests(batched)
+        how: How = "all comments" if repository in begun else min(prices, key=lambda way: (prices[way], way))
         if how == "graphql batches":
-            share += prices[how]
-        others = {way: ceil(price) for way, price in prices.items() if way != how}
-        steps.append(Step(repository, "threads", how, requests, requests, others))
+            batched += counts
+        others = {way: price for way, price in prices.items() if way != how}
+        steps.append(Step(repository, "threads", how, prices[how], prices[how], others))
     return steps
+
+
+def batch_requests(counts: Sequence[int]) -> int:
+    """Return how many GraphQL queries bring threads with so many comments, 100 threads a query, 100 comments of each."""
+    left = [pages(count) for count in counts]
+    requests = 0
+    while left:
+        requests += 1
+        left = left[PAGE:] + [n - 1 for n in left[:PAGE] if n > 1]
+    return requests

@@ -68,6 +68,11 @@ class _Question(BaseModel):
         """What the question is about, for people."""
         raise NotImplementedError
 
+    @property
+    def place(self) -> str:
+        """The repository or issue that is not there when GitHub says so."""
+        return self.about
+
     def call(self) -> Call:
         """Return the request."""
         raise NotImplementedError
@@ -146,10 +151,16 @@ class IssuePage(_Question):
     size: Annotated[int, Field(ge=1, le=PAGE)] = PAGE
     comments: bool = False
     pull_requests: bool = False
+    adds: Literal["open", "closed", "all"] = "all"
+    """Issues of another state are wanted only if they are known: to learn that they were closed or opened again."""
 
     @property
     def about(self) -> str:
         return f"issues of {self.repository}" + (f" since {_text_of(self.since)}" if self.since else "")
+
+    @property
+    def place(self) -> str:
+        return self.repository
 
     def call(self) -> Call:
         if self.api == "rest":
@@ -213,6 +224,10 @@ class CommentPage(_Question):
     def about(self) -> str:
         return f"comments of {self.repository}" + (f" since {_text_of(self.since)}" if self.since else "")
 
+    @property
+    def place(self) -> str:
+        return self.repository
+
     def call(self) -> Call:
         parameters: Parameters = {"sort": "updated", "direction": "asc", "per_page": PAGE}
         if self.since is not None:
@@ -243,6 +258,10 @@ class ThreadPage(_Question):
     @property
     def about(self) -> str:
         return f"comments of {self.repository}#{self.number}"
+
+    @property
+    def place(self) -> str:
+        return f"{self.repository}#{self.number}"
 
     def call(self) -> Call:
         parameters: Parameters = {"per_page": PAGE} | ({} if self.after is None else {"page": self.after})
@@ -385,6 +404,10 @@ class ClosedIssueCount(_Question):
     @property
     def about(self) -> str:
         return f"closed issues of {self.repository}"
+
+    @property
+    def place(self) -> str:
+        return self.repository
 
     def call(self) -> Call:
         return Call("/search/issues", {"q": f"repo:{self.repository} is:issue is:closed", "per_page": 1})
@@ -591,7 +614,12 @@ def _time_or_none(value: str | None) -> datetime | None:
 
 
 def _text_of(time: datetime | None) -> str:
-    return "" if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "" if time is None else written(time)
+
+
+def written(time: datetime) -> str:
+    """Write a time as GitHub does."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def batches(items: list[ThreadItem], size: int) -> Iterator[Threads]:

@@ -1,0 +1,519 @@
+"""The crawl: what GitHub answers, asked by `collect` and stored by `store`, a page a transaction.
+
+What an answer does to the store depends on nothing but the question, the answer and the store. So a crawl that is killed
+goes on where it was, and an archive of its answers, stored in their order, gives the same store without the network.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pipeline import __version__
+from pipeline.collect.github.archive import Archive, read_archive
+from pipeline.collect.github.budget import TOKEN_VARIABLES
+from pipeline.collect.github.client import Client, GoneError, PaginationLimitedError, TooHeavyError, Unwatched, Watch
+from pipeline.collect.github.plan import Step, pages, plan_issues, plan_threads
+from pipeline.collect.github.questions import (
+    PAGE,
+    ClosedIssueCount,
+    CommentPage,
+    IssuePage,
+    OneIssue,
+    OneRepository,
+    Page,
+    Question,
+    RepositoryFacts,
+    ThreadItem,
+    ThreadPage,
+    Threads,
+    written,
+)
+from pipeline.errors import RedefectError
+from pipeline.facts import CrawledIssue, IssueReference
+from pipeline.store import crawls, write
+from pipeline.store.crawls import CrawlState, IssueState
+from pipeline.store.session import Store
+from pipeline.study import Study
+
+_ISSUES, _COMMENTS = "issues", "comments"
+_MOST_RESTARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a crawl is to bring: for each repository the issues whose threads are wanted.
+
+    Parameters
+    ----------
+    repositories
+        Those whose issues are listed; with none, only `named` is fetched.
+    whole
+        All threads of these repositories are wanted.
+    named
+        Issues whose threads are wanted whatever a selection says.
+    """
+
+    repositories: list[str]
+    whole: bool = False
+    named: Sequence[IssueReference] = ()
+
+
+@dataclass(slots=True)
+class RepositoryReport:
+    """What a crawl brought of one repository, and what the store holds of it now."""
+
+    repository: str
+    issues: int = 0
+    wanted: int = 0
+    complete: int = 0
+    comments: int = 0
+
+
+@dataclass(slots=True)
+class CrawlReport:
+    """What a crawl planned, asked, got and met."""
+
+    plan: list[Step] = field(default_factory=list)
+    requests: int = 0
+    """Requests sent, failed ones and redirects included."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """Usable answers by what was asked."""
+    unchanged: int = 0
+    """Answers that nothing changed (ETag), which cost nothing."""
+    repositories: list[RepositoryReport] = field(default_factory=list)
+    incidents: Counter[tuple[str, str]] = field(default_factory=Counter)
+    places: dict[str, str] = field(default_factory=dict)
+    changed: int = 0
+
+    @property
+    def expected(self) -> int:
+        """How many requests the plan came to."""
+        return sum(step.requests or 0 for step in self.plan)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON holds it; it tells no times, so that equal crawls give equal reports."""
+        return {
+            "requests": {"expected": self.expected, "sent": self.requests, "unchanged": self.unchanged},
+            "answers": dict(sorted(self.answers.items())),
+            "plan": [
+                {"repository": s.repository, "what": s.what, "how": s.how, "requests": s.requests, "points": s.points,
+                 "others": dict(sorted(s.others.items()))}
+                for s in self.plan
+            ],
+            "repositories": [
+                {"repository": r.repository, "issues": r.issues, "wanted": r.wanted, "complete": r.complete, "comments": r.comments}
+                for r in self.repositories
+            ],
+            "incidents": [
+                {"what": what, "done": done, "times": times} for (what, done), times in sorted(self.incidents.items())
+            ],
+            "places": dict(sorted(self.places.items())),
+        }  # fmt: skip
+
+
+class Crawl:
+    """A crawl of a study's issues into a store.
+
+    Parameters
+    ----------
+    client
+        Who asks.
+    archive
+        Where answers are kept as they came, if anywhere.
+    """
+
+    def __init__(
+        self, store: Store, study: Study, client: Client, *, archive: Archive | None = None, watch: Watch | None = None
+    ) -> None:
+        self.report = CrawlReport(incidents=client.incidents.counted, places=client.incidents.listed)
+        self._store = store
+        self._study = study
+        self._client = client
+        self._archive = archive
+        self._watch = watch or Unwatched()
+        self._size = PAGE
+
+    def run(self, wish: Wish, announce: Callable[[list[Step]], None] = lambda _: None) -> CrawlReport:
+        """Bring what is wished for, and what of it is new or has changed since the last time.
+
+        Parameters
+        ----------
+        announce
+            Told each part of the plan before it is begun.
+
+        Raises
+        ------
+        RedefectError
+            If GitHub cannot tell what the study asks for, or gives no usable answer; what was collected is stored.
+        """
+        self._check_that_fixes_can_be_known(wish)
+        try:
+            there = self._learn_facts(wish.repositories)
+            self.report.plan += self.plan_issues(there, whole=wish.whole)
+            announce(self.report.plan)
+            for step in list(self.report.plan):
+                self._list_issues(step.repository, comments=step.how == "graphql, with comments", rest=step.how == "rest")
+            self._fetch_threads(there, wish, announce)
+        finally:
+            self.report.requests = self._client.requests
+            if self.report.changed:
+                self._put_run()
+        self._count(wish, there)
+        return self.report
+
+    def plan(self, wish: Wish) -> list[Step]:
+        """Say what a crawl would do and what it would cost, asking for nothing but the numbers that this takes."""
+        there = self._learn_facts(wish.repositories)
+        self.report.requests = self._client.requests
+        steps = self.plan_issues(there, whole=wish.whole)
+        with self._store.reading() as connection:
+            counts = _unlisted(connection, wish.named)
+        if wish.whole or not counts:
+            return steps
+        return steps + plan_threads(counts, dict.fromkeys(counts, 10**9), has_token=self._client.has_token)
+
+    def _check_that_fixes_can_be_known(self, wish: Wish) -> None:
+        if wish.repositories and self._study.selection.with_fix and not self._client.has_token:
+            highest: dict[str, int] = {}
+            for issue in wish.named:
+                highest[issue.repository] = max(highest.get(issue.repository, 0), issue.number)
+            listing = sum(pages(highest.get(name, 0)) for name in wish.repositories)
+            raise RedefectError(
+                f"Study '{self._study.name}' asks for issues that were closed with a fix: GitHub tells that by GraphQL only, and "
+                f"answers GraphQL only to a token. Put one into {TOKEN_VARIABLES[1]} (it needs no permission). It gives 5,000 "
+                f"requests an hour; this crawl takes about {listing:,} for the issues of its {len(wish.repositories)} repositories, "
+                f"by the highest numbers among its labels, and {pages(len(wish.named))} or more for the threads that it keeps."
+            )
+
+    def plan_issues(self, repositories: Iterable[str], *, whole: bool) -> list[Step]:
+        """Plan how the issues of these repositories are listed, from what the store knows of them."""
+        selection = self._study.selection
+        rest_only = selection.pull_requests
+        steps = []
+        with self._store.reading() as connection:
+            for name in repositories:
+                stands = crawls.state(connection, name, _ISSUES)
+                counts = {} if stands is None else stands.counts
+                issues, pull_requests = counts.get("issues"), counts.get("pull_requests")
+                if counts.get("complete"):
+                    issues, pull_requests = 1, 0  # what changed since: a page, as a rule
+                elif selection.state == "closed":
+                    issues = counts.get("closed_issues", issues)
+                steps.append(
+                    plan_issues(
+                        name, issues=issues, pull_requests=pull_requests, comments=whole,
+                        has_token=self._client.has_token and not rest_only, needs_fix=selection.with_fix,
+                    )
+                )  # fmt: skip
+        return steps
+
+    def _learn_facts(self, repositories: Sequence[str]) -> list[str]:
+        """Ask what there is under names of which nothing is known, and return the repositories that there are."""
+        with self._store.reading() as connection:
+            new = [name for name in repositories if crawls.state(connection, name, _ISSUES) is None]
+        if self._client.has_token:
+            for start in range(0, len(new), PAGE):
+                self._ask(RepositoryFacts(repositories=tuple(new[start : start + PAGE])))
+        else:
+            for name in new:
+                self._ask(OneRepository(repository=name))
+                if self._study.selection.minimum_closed_issues:
+                    self._ask(ClosedIssueCount(repository=name))
+        return [name for name in repositories if name not in self.report.places or name not in new]
+
+    def _list_issues(self, name: str, *, comments: bool, rest: bool) -> None:
+        selection = self._study.selection
+        restarts = 0
+        while True:
+            with self._store.reading() as connection:
+                stands = crawls.state(connection, name, _ISSUES) or CrawlState()
+            since, after = _position(stands.cursor)
+            question = IssuePage(
+                api="rest" if rest else "graphql", repository=name, since=since, after=after, size=PAGE if rest else self._size,
+                state="all" if stands.counts.get("complete") else selection.state, adds=selection.state,
+                comments=comments, pull_requests=selection.pull_requests,
+            )  # fmt: skip
+            try:
+                page = self._ask(question, stands.etag if rest and after is None else None, divisible=self._size > 1)
+            except TooHeavyError:
+                self._size = max(1, self._size // 2)
+                continue
+            except PaginationLimitedError:
+                restarts = self._restart(name, restarts)
+                continue
+            if not rest:
+                self._size = min(PAGE, self._size * 2)
+            if page is None or page.unchanged or page.missing or page.after is None:
+                return
+
+    def _restart(self, name: str, restarts: int) -> int:
+        """Go back to the beginning of the second in which a listing was refused further pages."""
+        if restarts >= _MOST_RESTARTS:
+            raise RedefectError(
+                f"{name}: GitHub gives no further pages of this listing, again and again; what was collected is stored, and the "
+                "same command goes on there. With a token, issues are listed by GraphQL, which has no such limit."
+            )
+        self._client.incidents.count("a listing that is limited in pages", "listed anew from where it stopped")
+        with self._writing() as connection:
+            for resource in (_ISSUES, _COMMENTS):
+                if (stands := crawls.state(connection, name, resource)) is not None:
+                    since, _ = _position(stands.cursor)
+                    crawls.put_state(connection, name, resource, stands._replace(cursor=_cursor(since, None)))
+        return restarts + 1
+
+    def _fetch_threads(self, repositories: Sequence[str], wish: Wish, announce: Callable[[list[Step]], None]) -> None:
+        with self._store.reading() as connection:
+            wanted = self._wanted(connection, repositories, wish)
+            steps = plan_threads(
+                {name: [s.comment_count for s in states] for name, states in wanted.items()},
+                {name: _comments_to_list(connection, name, states) for name, states in wanted.items()},
+                has_token=self._client.has_token,
+                begun=[name for name in wanted if _is_begun(connection, name)],
+            )
+        steps = [step for step in steps if step.how != "nothing"]
+        self.report.plan += steps
+        announce(steps)
+        batched: list[ThreadItem] = []
+        for step in steps:
+            numbers = [s.number for s in wanted[step.repository]]
+            if step.how == "all comments":
+                self._list_comments(step.repository)
+                with self._store.reading() as connection:
+                    numbers = [s.number for s in crawls.issue_states(connection, step.repository, numbers) if not s.complete]
+            if step.how == "issue by issue" or not self._client.has_token:
+                for number in numbers:
+                    self._read_thread(step.repository, number)
+            else:
+                batched += self._items(step.repository, numbers)
+        self._read_batches(batched)
+
+    def _wanted(self, connection: Connection, repositories: Sequence[str], wish: Wish) -> dict[str, list[IssueState]]:
+        """Return the threads that are wanted and not complete in the store, by repository."""
+        named: dict[str, set[int]] = {}
+        for issue in wish.named:
+            named.setdefault(issue.repository, set()).add(issue.number)
+        chosen = {name: set(numbers) for name, numbers in named.items()}
+        for issue in () if wish.whole else self._select(connection, repositories):
+            chosen.setdefault(issue.repository, set()).add(issue.number)
+        wanted: dict[str, list[IssueState]] = {}
+        for name in dict.fromkeys([*repositories, *chosen]):
+            everything = wish.whole and name in repositories
+            known = crawls.issue_states(connection, name)
+            numbers = chosen.get(name, set())
+            wanted[name] = [s for s in known if not s.complete and (everything or s.number in numbers)]
+            missing = numbers - {s.number for s in known}
+            wanted[name] += [IssueState(number, 0, complete=False) for number in sorted(missing)]
+        return wanted
+
+    def _select(self, connection: Connection, repositories: Sequence[str]) -> Iterator[IssueReference]:
+        raise NotImplementedError
+
+    def _list_comments(self, name: str) -> None:
+        restarts = 0
+        while True:
+            with self._store.reading() as connection:
+                stands = crawls.state(connection, name, _COMMENTS) or CrawlState()
+            since, after = _position(stands.cursor)
+            try:
+                page = self._ask(CommentPage(repository=name, since=since, after=after), stands.etag if after is None else None)
+            except PaginationLimitedError:
+                restarts = self._restart(name, restarts)
+                continue
+            if page is None or page.unchanged or page.after is None:
+                return
+
+    def _read_thread(self, name: str, number: int) -> None:
+        """Read one thread by REST: its issue if the store does not know it, and its comments, page by page."""
+        issue = IssueReference(name, number)
+        with self._store.reading() as connection:
+            known = crawls.issue_states(connection, name, [number])
+            after = crawls.unfinished_thread(connection, issue)
+        if not known:
+            self._ask(OneIssue(repository=name, number=number))
+            with self._store.reading() as connection:
+                known = crawls.issue_states(connection, name, [number])
+        while known and not known[0].complete:
+            page = self._ask(ThreadPage(repository=name, number=number, after=after))
+            if page is None or (after := page.threads[0].after) is None:
+                return
+
+    def _items(self, name: str, numbers: Iterable[int]) -> Iterator[ThreadItem]:
+        with self._store.reading() as connection:
+            for number in numbers:
+                after = crawls.unfinished_thread(connection, IssueReference(name, number))
+                yield ThreadItem(repository=name, number=number, after=after)
+
+    def _read_batches(self, items: list[ThreadItem]) -> None:
+        """Read threads by GraphQL, many a query; what a query could not hold of a thread comes with a later one."""
+        size = PAGE
+        while items:
+            question = Threads(items=tuple(items[:size]))
+            try:
+                page = self._ask(question, divisible=size > 1)
+            except TooHeavyError:
+                size = max(1, size // 2)
+                continue
+            items = items[size:]
+            size = min(PAGE, size * 2)
+            if page is None:
+                continue
+            items += [
+                ThreadItem(repository=part.issue.repository, number=part.issue.number, after=part.after)
+                for part in page.threads
+                if part.after is not None
+            ]
+            for item in question.items:
+                name = f"{item.repository}#{item.number}"
+                if name in page.missing and item.repository not in page.missing:
+                    self.report.places.pop(name, None)
+                    self._ask(OneIssue(repository=item.repository, number=item.number))  # REST tells what became of it
+                    self.report.places.setdefault(name, page.missing[name])
+
+    def _ask(self, question: Question, etag: str | None = None, *, divisible: bool = False) -> Page | None:
+        """Ask, archive the answer and store it; None when what was asked for is not there."""
+        self._watch.asking(question.about)
+        received = None if self._archive is None else partial(self._archive.add, question)
+        try:
+            page = self._client.ask(question, etag, received, divisible=divisible)
+        except GoneError as gone:
+            self.report.places[question.place] = str(gone)
+            return None
+        if page.unchanged:
+            self.report.unchanged += 1
+            return page
+        self.report.answers[question.kind] += 1
+        self.report.places |= page.missing
+        for facts in page.repositories:
+            if facts.now.lower() != facts.name.lower():
+                self.report.places[facts.name] = f"is called {facts.now} today"
+        with self._writing() as connection:
+            self.report.changed += store_answer(connection, question, page)
+        comments = len(page.comments) + sum(len(part.comments) for part in page.threads)
+        self._watch.stored(len(page.issues), comments)
+        return page
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """One page, one transaction."""
+        with self._store.writing() as connection:
+            yield connection
+
+    def _put_run(self) -> None:
+        with self._store.writing() as connection:
+            write.put_run(
+                connection, command="collect", study=self._study.name, study_digest=self._study.digest, version=__version__,
+                inputs={}, finished_at=datetime.now(UTC),
+            )  # fmt: skip
+
+    def _count(self, wish: Wish, repositories: Sequence[str]) -> None:
+        with self._store.reading() as connection:
+            wanted = self._wanted(connection, repositories, wish)
+            for name, still in wanted.items():
+                held = crawls.held(connection, name)
+                self.report.repositories.append(
+                    RepositoryReport(name, held.issues, held.complete + len(still), held.complete, held.comments)
+                )
+
+
+def store_answer(connection: Connection, question: Question, page: Page) -> int:
+    """Do to the store what an answer asks for, and return how many issues and comments were new or had changed."""
+    crawls.put_facts(connection, page.repositories)
+    changed = 0
+    grouped: dict[str, list[CrawledIssue]] = {}
+    for issue in page.issues:
+        grouped.setdefault(issue.repository, []).append(issue)
+    for name, issues in grouped.items():
+        changed += crawls.put_issues(connection, name, issues, question.adds if isinstance(question, IssuePage) else "all")
+    changed += crawls.put_thread_parts(connection, page.threads)
+    if isinstance(question, CommentPage):
+        changed += crawls.put_comments(connection, question.repository, page.comments)
+    if isinstance(question, IssuePage) and not page.missing:
+        _advance(connection, question, _ISSUES, page)
+    elif isinstance(question, CommentPage):
+        _advance(connection, question, _COMMENTS, page)
+        if page.after is None:
+            crawls.complete_by_count(connection, question.repository)
+    elif isinstance(question, RepositoryFacts):
+        for facts in page.repositories:
+            stands = crawls.state(connection, facts.name, _ISSUES) or CrawlState()
+            numbers = {"issues": facts.issues, "pull_requests": facts.pull_requests, "closed_issues": facts.closed_issues}
+            crawls.put_state(connection, facts.name, _ISSUES, stands._replace(counts=stands.counts | numbers))
+    elif isinstance(question, ClosedIssueCount) and page.total is not None:
+        crawls.put_closed_issues(connection, question.repository, page.total)
+    return changed
+
+
+def rebuild(store: Store, folder: Path) -> int:
+    """Store the answers of an archive in their order, and return how many there were; a second time changes nothing."""
+    count = 0
+    for question, page in read_archive(folder):
+        with store.writing() as connection:
+            store_answer(connection, question, page)
+        count += 1
+    return count
+
+
+def _advance(connection: Connection, question: IssuePage | CommentPage, resource: str, page: Page) -> None:
+    """Move a listing's cursor on: to the last update seen, or, within one second, to the next page."""
+    stands = crawls.state(connection, question.repository, resource) or CrawlState()
+    last = max((time for time in (question.since, page.last_update) if time is not None), default=None)
+    if page.after is None:
+        nothing_new = question.after is None and question.since is not None and last == question.since
+        counts = stands.counts | {"complete": True}
+        new = CrawlState(_cursor(last, None), page.etag if nothing_new else None, counts)
+    elif last is not None and (question.since is None or last > question.since):
+        new = CrawlState(_cursor(last, None), None, stands.counts)
+    else:
+        new = CrawlState(_cursor(last, page.after), None, stands.counts)
+    crawls.put_state(connection, question.repository, resource, new)
+
+
+def _cursor(since: datetime | None, after: str | None) -> str | None:
+    """Write where a listing goes on: the time of the last update seen, and the page within that second."""
+    return None if since is None else written(since) + ("" if after is None else f" {after}")
+
+
+def _position(cursor: str | None) -> tuple[datetime | None, str | None]:
+    if cursor is None:
+        return None, None
+    since, _, after = cursor.partition(" ")
+    return datetime.fromisoformat(since), after or None
+
+
+def _is_begun(connection: Connection, name: str) -> bool:
+    stands = crawls.state(connection, name, _COMMENTS)
+    return stands is not None and not stands.counts.get("complete")
+
+
+def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueState]) -> int:
+    """Estimate what listing all comments of a repository would bring: all of them the first time, then those that are new.
+
+    Comments of pull requests come along; they are taken to be as many a piece as those of issues.
+    """
+    if (stands := crawls.state(connection, name, _COMMENTS)) is not None and stands.counts.get("complete"):
+        return sum(state.comment_count for state in wanted)
+    counts = (crawls.state(connection, name, _ISSUES) or CrawlState()).counts
+    total = crawls.comment_total(connection, name)
+    issues, pull_requests = counts.get("issues") or 0, counts.get("pull_requests") or 0
+    return total if not issues else round(total * (1 + pull_requests / issues))
+
+
+def _unlisted(connection: Connection, named: Sequence[IssueReference]) -> dict[str, list[int]]:
+    """Return, for each repository, the comment counts of named threads that are not complete; 0 where nothing is known."""
+    grouped: dict[str, set[int]] = {}
+    for issue in named:
+        grouped.setdefault(issue.repository, set()).add(issue.number)
+    counts = {}
+    for name, numbers in sorted(grouped.items()):
+        known = {s.number: s for s in crawls.issue_states(connection, name, numbers)}
+        counts[name] = [
+            known[n].comment_count if n in known else 0 for n in sorted(numbers) if not (n in known and known[n].complete)
+        ]
+    return counts
