@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.facts import ImportReport
+    from pipeline.selecting import SelectionReport
+    from pipeline.selection import Step
     from pipeline.study import Study
     from pipeline.thread import Thread
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="From issue trackers to the tables of a paper.")
 import_app = typer.Typer(no_args_is_help=True, help="Bring issues and labels into the store, all or nothing.")
+select_app = typer.Typer(no_args_is_help=True, help="Draw what to label from what the store holds.")
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
 app.add_typer(import_app, name="import")
+app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 
 _OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
@@ -136,6 +140,47 @@ def import_threads_(
     report = import_threads(store, path, name or path.name.partition(".")[0], _progress)
     store.close()
     _print_report(report, f"Imported: {path.name}")
+
+
+@select_app.command("issues")
+def select_issues_(
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    repository: Annotated[
+        list[str] | None,
+        typer.Option(help="Only try it on this repository (owner/name), storing nothing; may be repeated."),
+    ] = None,
+    margin: Annotated[float, typer.Option(help="The margin of error to give sample sizes for.")] = 0.05,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else one below data/build.")] = None,
+) -> None:
+    """Draw a study's sample by the criteria of its file, store it, and write why each issue is in it."""
+    from pipeline.files import write
+    from pipeline.selecting import select_sample
+    from pipeline.store.session import Store, database_url
+
+    described = _read_study(study)
+    store = Store(database_url(database, described.database))
+    report = select_sample(store, described, margin, repository or ())
+    store.close()
+    _print_rows(
+        f"Selected: {described.title}",
+        ["criterion", "issues", "repositories", "dropped", "unknown"],
+        [
+            (s.criterion, s.issues, s.repositories, "" if s.dropped is None else s.dropped, _unknown(s))
+            for s in report.drawn.steps
+        ],
+    )
+    _print_rows(
+        f"Sample sizes for a margin of {margin:.1%}, by 95 % confidence, as far as the draw is random",
+        ["stratum", "population", "drawn", "needed", "margin reached"],
+        [(s.stratum, s.population, s.drawn, s.needed, f"{s.margin:.1%}" if s.drawn else "") for s in report.sizes],
+    )
+    if report.missing:
+        typer.echo(f"No issue in the store of {', '.join(report.missing)}.")
+    typer.echo("Nothing stored: a trial." if report.changed is None else f"{report.changed} rows changed.")
+    table = output or report.file
+    write(table, _sample_csv(report))
+    _made([table])
 
 
 @export_app.command("threads")
@@ -266,6 +311,23 @@ def _flaws_csv(report: "ImportReport") -> bytes:
 
     rows = [(flaw.source, flaw.where, flaw.what, flaw.done) for flaw in report.flaws]
     return Table("flaws", "", pd.DataFrame(rows, columns=["source", "where", "what", "done"])).to_csv()
+
+
+def _unknown(step: "Step") -> str:
+    if not step.unknown:
+        return ""
+    return f"{step.unknown} ({'kept' if step.unknown_kept else 'dropped'})"
+
+
+def _sample_csv(report: "SelectionReport") -> bytes:
+    import pandas as pd
+
+    from pipeline.export.tables import Table
+
+    rows = [(d.issue.repository, d.issue.number, d.issue.url, d.rule, d.stratum, d.seed, d.why) for d in report.drawn.sample]
+    frame = pd.DataFrame(rows, columns=["repository", "number", "url", "rule", "stratum", "seed", "why"])
+    frame["seed"] = frame["seed"].astype("Int64")
+    return Table("sample", "", frame).to_csv()
 
 
 def _made(paths: list[Path]) -> None:

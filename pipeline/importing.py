@@ -37,6 +37,9 @@ from pipeline.thread import Thread
 Progress = Callable[[Iterable[Thread]], Iterable[Thread]]
 """Passes threads on and shows that they pass."""
 
+_RULES = ("labels", "label-table", "set-aside-table")
+"""Why an import takes issues into a study: the kinds of its sources. What was drawn (`pipeline.selection`) is not its own."""
+
 
 def import_study(store: Store, study: Study, progress: Progress = iter) -> ImportReport:
     """Import all sources of a study, in the order of its file.
@@ -60,7 +63,7 @@ def import_study(store: Store, study: Study, progress: Progress = iter) -> Impor
         sample = [
             write.SampleRow(issue, rule, strata.get(issue.repository.casefold()), None) for issue, rule in sorted(sampled.items())
         ]
-        report.changed += write.put_sample(connection, study.name, sample, f"study {study.name}")
+        report.changed += write.put_sample(connection, study.name, sample, f"study {study.name}", _RULES)
         if outside := sorted({i.repository for i in sampled if i.repository.casefold() not in strata}):
             report.flaws.append(
                 Flaw(

@@ -271,6 +271,15 @@ class Study(Document):
         begin, end = self.selection.opened_from, self.selection.opened_until
         if begin is not None and end is not None and begin > end:
             yield ("selection", "opened_until"), f"{end} is before opened_from ({begin}); no issue can be in between."
+        included = {label.casefold() for label in self.selection.labels_include}
+        for label in self.selection.labels_exclude:
+            if label.casefold() in included:
+                yield ("selection", "labels_exclude"), f"'{label}' is in labels_include, too; keep it in one of the two."
+        if self.selection.largest_zoos is not None and self.selection.random_share_of_largest_zoos == 0:
+            yield (
+                ("selection", "largest_zoos"),
+                "limits a random draw, and none is asked for; give random_share_of_largest_zoos, or remove this key.",
+            )
         names: set[str] = set()
         for i, figure in enumerate(self.figures):
             if figure.name in names:

@@ -75,6 +75,12 @@ def test_a_taxonomy_that_is_not_there_is_named(root: Path) -> None:
         ('name = "figure-06"', 'name = "figure-05"', "here: figures.1.name: figure 'figure-05' stands twice"),
         ('category = "no-defect"', 'category = "perhaps"', "has no category 'perhaps' of an issue's facet 'gate'"),
         ("minimum_stars = 1000", "opened_from = 2020-02-01\nopened_until = 2020-01-01", "2020-01-01 is before opened_from"),
+        (
+            "minimum_stars = 1000",
+            'labels_exclude = ["wontfix", "Bug"]\nlabels_include = ["bug"]',
+            "here: selection.labels_exclude: 'Bug' is in labels_include, too",
+        ),
+        ("random_share_of_largest_zoos = 0.1", "largest_zoos = 2", "here: selection.largest_zoos: limits a random draw"),
     ],
 )
 def test_contradictions_are_named_with_their_line(changed, old: str, new: str, sentence: str) -> None:

@@ -86,7 +86,7 @@ def study_tables(study: OpenStudy) -> list[Table]:
     """Return all tables of a study: its defects by reference, distributions, cross tables, tests, findings and agreement."""
     said = f" ({study.note})" if study.note else ""
     facets = [facet.id for facet in study.taxonomy.defect_facets]
-    known = ["repository", "number", "defect", "url", *facets, "kind", "prototype", "created_at", "rule"]
+    known = ["repository", "number", "defect", "url", *facets, "kind", "prototype", "created_at"]
     tables = [
         Table("defects", f"The defects of {study.study.title} (n = {len(study.defects)}).", study.defects[known]),
         *(_distribution_table(study.distribution(d.facet)) for d in study.study.distributions),

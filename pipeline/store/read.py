@@ -26,11 +26,11 @@ _ORDER = (
 
 
 def issues(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verdict) -> pd.DataFrame:
-    """Return the issues of a study's sample, a row an issue.
+    """Return the issues of a study's sample, a row an issue, those drawn and not yet labelled included.
 
     Columns: `repository`, `number`, `url`; of the repository `kind`, `prototype`, `architecture`, `repository_created_at`;
-    of the issue `title`, `state`, `created_at`, `closed_at`, `comment_count`; `rule` and `stratum` by which it was sampled; and
-    a categorical column for each facet of the taxonomy that is answered once an issue.
+    of the issue `title`, `state`, `created_at`, `closed_at`, `comment_count`; `rule` (several joined by "; ") and `stratum`
+    by which it was sampled; and a categorical column for each facet of the taxonomy that is answered once an issue.
     """
     query = (
         select(
@@ -41,8 +41,12 @@ def issues(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verd
         .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
         .join(_TABLES["sample"], _SAMPLE.issue_id == _ISSUE.id)
         .where(_SAMPLE.study == study)
+        .order_by(_SAMPLE.rule)
     )  # fmt: skip
     frame = _frame(connection, query)
+    rules = frame.groupby(_KEY)["rule"].agg("; ".join)
+    frame = frame.drop_duplicates(_KEY, ignore_index=True)
+    frame["rule"] = [rules[repository, number] for repository, number in zip(*(frame[key] for key in _KEY), strict=True)]
     frame.insert(2, "url", "https://github.com/" + frame["repository"] + "/issues/" + frame["number"].astype(str))
     for column in ("created_at", "closed_at", "repository_created_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)

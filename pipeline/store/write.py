@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
 
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueFacts, IssueReference, Label, Rating, RepositoryFacts
@@ -268,14 +268,23 @@ def put_ratings(connection: Connection, ratings: Iterable[Rating], source: str) 
     return _synchronise(connection, _RATING, ("round", "annotator", "row", "facet"), rows, _RATING.c.source == source)
 
 
-def put_sample(connection: Connection, study: str, sample: Iterable[SampleRow], source: str) -> int:
-    """Make the store hold exactly this sample of a study."""
+def put_sample(connection: Connection, study: str, sample: Iterable[SampleRow], source: str, rules: Collection[str]) -> int:
+    """Make the store hold exactly this sample of a study, as far as these rules go; what is in by other rules stays.
+
+    Raises
+    ------
+    ValueError
+        If a row is in by none of these rules: a second call could not tell that it belongs to the same sample.
+    """
     sample = list(sample)
+    if strange := {row.rule for row in sample} - set(rules):
+        raise ValueError(f"no such rule here: {', '.join(sorted(strange))}")
     issues = _Issues(connection, {row.issue for row in sample}, source)
     rows = [
         {"study": study, "issue_id": issues.id(r.issue), "rule": r.rule, "stratum": r.stratum, "seed": r.seed} for r in sample
     ]
-    return issues.added + _synchronise(connection, _SAMPLE, ("study", "issue_id", "rule"), rows, _SAMPLE.c.study == study)
+    scope = and_(_SAMPLE.c.study == study, _SAMPLE.c.rule.in_(sorted(rules)))
+    return issues.added + _synchronise(connection, _SAMPLE, ("study", "issue_id", "rule"), rows, scope)
 
 
 def put_run(

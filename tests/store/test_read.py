@@ -1,8 +1,10 @@
 import pandas as pd
 
+from pipeline.facts import IssueReference
 from pipeline.openstudy import OpenStudy
-from pipeline.store import read
+from pipeline.store import read, write
 from pipeline.store.session import Store
+from pipeline.study import Verdict
 from pipeline.taxonomy import Taxonomy
 
 
@@ -40,6 +42,16 @@ def test_issues_carry_what_is_answered_once_an_issue(demo: OpenStudy) -> None:
     assert demo.issues["gate"].value_counts().to_dict() == {"defect": 136, "no-defect": 32}
     set_aside = demo.issues[demo.issues["gate"] == "no-defect"]
     assert pd.merge(set_aside, demo.defects, on=["repository", "number"]).empty
+
+
+def test_an_issue_that_is_in_a_study_by_several_rules_is_one_row(store: Store, taxonomy: Taxonomy) -> None:
+    issue, other = IssueReference("a/b", 1), IssueReference("a/b", 2)
+    rows = [write.SampleRow(issue, "random", "zoo", 7), write.SampleRow(issue, "labels", "zoo", None)]
+    with store.writing() as connection:
+        write.put_sample(connection, "study", [*rows, write.SampleRow(other, "random", "zoo", 7)], "s", ["labels", "random"])
+        frame = read.issues(connection, "study", taxonomy, Verdict(annotator="me", round="final"))
+    assert frame[["number", "rule", "stratum"]].values.tolist() == [[1, "labels; random", "zoo"], [2, "random", "zoo"]]
+    assert frame["gate"].isna().all()
 
 
 def test_people_come_in_the_order_in_which_they_first_write(demo: OpenStudy) -> None:

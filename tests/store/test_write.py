@@ -133,9 +133,24 @@ def test_ratings_and_samples_follow_their_source(store: Store) -> None:
         assert write.put_ratings(connection, [rating], "sheet") == 1
         assert write.put_ratings(connection, [rating], "sheet") == 0
         assert write.put_ratings(connection, [], "sheet") == 1
-        assert write.put_sample(connection, "study", [sample], "s") == 2
-        assert write.put_sample(connection, "study", [sample._replace(stratum="zoo")], "s") == 1
-        assert write.put_sample(connection, "study", [], "s") == 1
+        assert write.put_sample(connection, "study", [sample], "s", ["table"]) == 2
+        assert write.put_sample(connection, "study", [sample._replace(stratum="zoo")], "s", ["table"]) == 1
+        assert write.put_sample(connection, "study", [], "s", ["table"]) == 1
+
+
+def test_a_sample_by_some_rules_leaves_alone_what_is_in_by_others(store: Store) -> None:
+    labelled = write.SampleRow(ISSUE, "labels", "solo", None)
+    drawn = write.SampleRow(ISSUE, "random", "solo", 7)
+    query = text("SELECT rule, seed FROM sample ORDER BY rule")
+    with store.writing() as connection:
+        write.put_sample(connection, "study", [labelled], "s", ["labels"])
+        assert write.put_sample(connection, "study", [drawn], "s", ["criteria", "random"]) == 1
+        assert write.put_sample(connection, "study", [labelled], "s", ["labels"]) == 0
+        assert connection.execute(query).all() == [("labels", None), ("random", 7)]
+        assert write.put_sample(connection, "study", [], "s", ["criteria", "random"]) == 1
+        assert connection.execute(query).all() == [("labels", None)]
+        with pytest.raises(ValueError, match="no such rule here: labels"):
+            write.put_sample(connection, "study", [labelled], "s", ["random"])
 
 
 def test_times_without_a_zone_are_refused(store: Store) -> None:

@@ -1,0 +1,79 @@
+"""Drawing a study's sample: candidates read from the store, selected, and the sample stored, in one unit of work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.errors import RedefectError
+from pipeline.selection import RULES, Drawn, SampleSize, sample_sizes, select_issues
+from pipeline.store import write
+from pipeline.store.candidates import candidates
+from pipeline.store.session import Store
+from pipeline.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionReport:
+    """What was drawn, how far it carries, and where it goes.
+
+    `missing` names the repositories asked for of which the store holds no issue's text; `changed` counts the rows of the
+    store that had to change, and is None when the sample was not stored; `file` is the place for its table.
+    """
+
+    drawn: Drawn
+    sizes: list[SampleSize]
+    missing: list[str]
+    changed: int | None
+    file: Path
+
+
+def select_sample(store: Store, study: Study, margin: float, only: Sequence[str] = ()) -> SelectionReport:
+    """Draw a study's sample from the issues of its repositories that the store holds, and store it.
+
+    Labels say of themselves that their issues are in the study (`redefect import study`); what is drawn stands beside that and
+    replaces only what was drawn before. What the study file says of a repository goes before what the store knows of it.
+
+    Parameters
+    ----------
+    margin
+        The margin for which sample sizes are asked.
+    only
+        Repositories to draw from instead, in the study or not. Such a sample is a trial of the study's criteria: it is not
+        stored, because it would stand for the study's whole sample and would then be but a part of it.
+
+    Raises
+    ------
+    RedefectError
+        If the store holds no issue of these repositories; the store is as it was.
+    """
+    wanted = list(only) or [repository.name for repository in study.repositories]
+    listed = {repository.name.casefold(): repository for repository in study.repositories}
+    with store.reading() if only else store.writing() as connection:
+        repositories, issues = candidates(connection, wanted)
+        if not issues:
+            raise RedefectError(
+                f"The database holds no text of an issue of {', '.join(only) if only else f'''study '{study.name}' '''.strip()} "
+                "to select from; crawl its repositories or import their threads first."
+            )
+        repositories = [
+            replace(r, kind=told.kind, architecture=told.architecture or r.architecture)
+            if (told := listed.get(r.name.casefold()))
+            else r
+            for r in repositories
+        ]
+        drawn = select_issues(study.selection, repositories, issues, study.seeds.sample)
+        sizes = sample_sizes(drawn, margin)
+        there = {r.name.casefold() for r in repositories}
+        missing = sorted({name for name in wanted if name.casefold() not in there}, key=str.casefold)
+        if only:
+            return SelectionReport(drawn, sizes, missing, None, study.build / "sample-trial.csv")
+        rows = [write.SampleRow(d.issue, d.rule, d.stratum, d.seed) for d in drawn.sample]
+        changed = write.put_sample(connection, study.name, rows, f"study {study.name}", RULES)
+        if changed:
+            write.put_run(
+                connection, command="select issues", study=study.name, study_digest=study.digest, version=__version__,
+                inputs={}, finished_at=datetime.now(UTC),
+            )  # fmt: skip
+    return SelectionReport(drawn, sizes, missing, changed, study.build / "sample.csv")

@@ -1,0 +1,59 @@
+"""Reads what a selection asks of issues and repositories. Without pandas and without bodies: 100,000 issues are cheap."""
+
+from sqlalchemy import Connection, func, select
+
+from pipeline.facts import IssueReference
+from pipeline.selection import Candidate, CandidateRepository
+from pipeline.store.schema import Base
+
+_TABLES = Base.metadata.tables
+_REPOSITORY, _ISSUE = _TABLES["repository"].c, _TABLES["issue"].c
+
+
+def candidates(
+    connection: Connection, repositories: list[str] | None = None
+) -> tuple[list[CandidateRepository], list[Candidate]]:
+    """Return the issues that may be selected, and the repositories that have some; in no order, since selecting sorts them.
+
+    An issue whose text was never collected (known only by a label's reference) is no candidate.
+
+    Parameters
+    ----------
+    repositories
+        Names to which to keep, whatever their case; None for all.
+    """
+    query = select(
+        _REPOSITORY.id, _REPOSITORY.owner, _REPOSITORY.name, _REPOSITORY.kind, _REPOSITORY.architecture,
+        _REPOSITORY.stars, _REPOSITORY.closed_issues,
+    )  # fmt: skip
+    if repositories is not None:
+        wanted = [name.lower() for name in repositories]
+        query = query.where(func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_(wanted))
+    known = {
+        r.id: CandidateRepository(f"{r.owner}/{r.name}", r.kind, r.architecture, r.stars, r.closed_issues)
+        for r in connection.execute(query)
+    }
+    found: list[Candidate] = []
+    with_issues: list[CandidateRepository] = []
+    for id_, repository in known.items():
+        rows = connection.execute(
+            select(
+                _ISSUE.number, _ISSUE.pull_request, _ISSUE.state, _ISSUE.created_at, _ISSUE.comment_count,
+                _ISSUE.tracker_labels, _ISSUE.fix,
+            ).where(_ISSUE.repository_id == id_, _ISSUE.title.is_not(None))
+        ).all()  # fmt: skip
+        found += [
+            Candidate(
+                IssueReference(repository.name, number),
+                pull_request,
+                state,
+                created_at,
+                comment_count,
+                None if labels is None else tuple(labels),
+                fix,
+            )
+            for number, pull_request, state, created_at, comment_count, labels, fix in rows
+        ]
+        if rows:
+            with_issues.append(repository)
+    return with_issues, found
