@@ -171,7 +171,7 @@ def select_issues_(
         ],
     )
     _print_rows(
-        f"Sample sizes for a margin of {margin:.1%}, by 95 % confidence, as far as the draw is random",
+        f"Sample sizes of a random draw, margin {margin:.1%}",
         ["stratum", "population", "drawn", "needed", "margin reached"],
         [(s.stratum, s.population, s.drawn, s.needed, f"{s.margin:.1%}" if s.drawn else "") for s in report.sizes],
     )
@@ -316,7 +316,8 @@ def _flaws_csv(report: "ImportReport") -> bytes:
 def _unknown(step: "Step") -> str:
     if not step.unknown:
         return ""
-    return f"{step.unknown} ({'kept' if step.unknown_kept else 'dropped'})"
+    what = "kept" if step.unknown_kept else "not drawn" if step.dropped is None else "dropped"
+    return f"{step.unknown} ({what})"
 
 
 def _sample_csv(report: "SelectionReport") -> bytes:

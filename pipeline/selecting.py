@@ -53,9 +53,10 @@ def select_sample(store: Store, study: Study, margin: float, only: Sequence[str]
     with store.reading() if only else store.writing() as connection:
         repositories, issues = candidates(connection, wanted)
         if not issues:
+            whose = ", ".join(only) or f"study '{study.name}'"
             raise RedefectError(
-                f"The database holds no text of an issue of {', '.join(only) if only else f'''study '{study.name}' '''.strip()} "
-                "to select from; crawl its repositories or import their threads first."
+                f"The database holds no text of an issue of {whose} to select from; crawl its repositories or import their "
+                "threads first."
             )
         repositories = [
             replace(r, kind=told.kind, architecture=told.architecture or r.architecture)

@@ -52,7 +52,7 @@ class Step:
 
     `dropped` counts the issues that the step took away; it is None for what a rule drew, since two rules may draw one issue.
     `unknown` counts the issues for which nothing was known to answer by. A criterion of repositories keeps them
-    (`unknown_kept`); any other takes them away, and they are among those `dropped`.
+    (`unknown_kept`); any other takes them away, and they are among those `dropped`; a rule that draws cannot draw them.
     """
 
     criterion: str

@@ -1,15 +1,19 @@
 import csv
 import io
 import re
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import Run, contents
 
-from pipeline.openstudy import open_study
-
-OPENCV = "opencv/opencv"
+from pipeline.export.tables import study_tables
+from pipeline.openstudy import OpenStudy, open_study
+from pipeline.selecting import select_sample
+from pipeline.store.session import Store
+from pipeline.study import read_study
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -22,16 +26,30 @@ def funnel(printed: str) -> dict[str, list[int | None]]:
     return {row[0]: [int(cell.split()[0]) if cell else None for cell in row[1:]] for row in rows if row[1].isdigit()}
 
 
-def analysis(redefect: Run, root: Path) -> dict[str, bytes]:
-    found = {"findings": redefect("findings").stdout.encode()}
-    redefect("export", "tables")
-    redefect("export", "figures")
-    build = root / "data" / "build" / "demo"
-    return found | {path.name: path.read_bytes() for path in sorted([*build.glob("tables/*"), *build.glob("figures/*")])}
+@pytest.fixture
+def imported(root: Path, demo: OpenStudy) -> Path:
+    """The database of the demo study, imported, in `root`."""
+    database = root / "data" / "build" / "demo" / "redefect.sqlite"
+    database.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(demo.study.database)) as one, closing(sqlite3.connect(database)) as other:
+        one.backup(other)
+    return database
 
 
-def test_the_demo_study_is_selected_and_the_funnel_adds_up(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
+def opened(root: Path) -> OpenStudy:
+    return open_study(str(root / "data" / "studies" / "demo.toml"))
+
+
+def analysis(study: OpenStudy) -> dict[str, bytes]:
+    tables = study_tables(study)
+    return (
+        {f"{t.name}.csv": t.to_csv() for t in tables}
+        | {f"{t.name}.tex": t.to_latex() for t in tables}
+        | {"figure": study.figure("figure-08").to_bytes("svg")}
+    )
+
+
+def test_the_demo_study_is_selected_and_the_funnel_adds_up(redefect: Run, root: Path, imported: Path) -> None:
     done = redefect("select", "issues")
     steps = funnel(done.stdout.partition("Sample sizes")[0])
     assert steps["in the store"] == [168, 8, 0, None]
@@ -50,49 +68,50 @@ def test_the_demo_study_is_selected_and_the_funnel_adds_up(redefect: Run, root: 
     assert "made data/build/demo/sample.csv" in done.stdout
 
 
-def test_drawing_again_changes_nothing_and_a_drawing_is_recorded_as_a_run(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
+def test_drawing_again_changes_nothing_and_a_drawing_is_recorded_as_a_run(redefect: Run, root: Path, imported: Path) -> None:
     redefect("select", "issues")
-    database, table = root / "data" / "build" / "demo" / "redefect.sqlite", root / "data" / "build" / "demo" / "sample.csv"
-    before = contents(database), table.read_bytes()
+    table = root / "data" / "build" / "demo" / "sample.csv"
+    before = contents(imported), table.read_bytes()
     assert "\n0 rows changed." in redefect("select", "issues").stdout
     assert "\n0 rows changed;" in redefect("import", "study").stdout
-    assert (contents(database), table.read_bytes()) == before
-    opened = open_study(str(root / "data" / "studies" / "demo.toml"))
-    with opened._store.reading() as connection:
-        runs = connection.exec_driver_sql("SELECT command, study, study_digest FROM run ORDER BY id").all()
-    assert runs == [("import study", "demo", opened.study.digest), ("select issues", "demo", opened.study.digest)]
+    assert (contents(imported), table.read_bytes()) == before
+    with closing(sqlite3.connect(imported)) as connection:
+        runs = connection.execute("SELECT command, study, study_digest FROM run ORDER BY id").fetchall()
+    digest = read_study(root / "data" / "studies" / "demo.toml").digest
+    assert runs == [("import study", "demo", digest), ("select issues", "demo", digest)]
 
 
-def test_a_sample_of_labelled_issues_changes_nothing_of_the_analysis(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
-    before = analysis(redefect, root)
+def test_a_sample_of_labelled_issues_changes_nothing_of_the_analysis(redefect: Run, root: Path, imported: Path) -> None:
+    before = analysis(opened(root))
     redefect("select", "issues")
-    assert analysis(redefect, root) == before
-    issues = open_study(str(root / "data" / "studies" / "demo.toml")).issues
+    assert analysis(opened(root)) == before
+    issues = opened(root).issues
     assert len(issues) == 168
     assert set(issues["rule"]) == {"labels", "labels; most-commented", "labels; random", "labels; most-commented; random"}
 
 
-def test_a_study_whose_criteria_changed_gets_another_sample_and_keeps_its_labels(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
+def test_a_study_whose_criteria_changed_gets_another_sample_and_keeps_its_labels(
+    redefect: Run, root: Path, imported: Path
+) -> None:
     redefect("select", "issues")
     path = root / "data" / "studies" / "demo.toml"
     text = re.sub(r"(?m)^(most_commented|random_share_of_largest_zoos|largest_zoos) = .*\n", "", path.read_text())
     path.write_text(text)
     redefect("select", "issues")
     assert {row["rule"] for row in read_csv(root / "data" / "build" / "demo" / "sample.csv")} == {"criteria"}
-    assert set(open_study(str(path)).issues["rule"]) == {"labels", "criteria; labels"}
+    assert set(opened(root).issues["rule"]) == {"labels", "criteria; labels"}
 
 
-def test_the_same_seed_draws_the_same_sample_from_a_store_filled_in_another_order(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
+def test_the_same_seed_draws_the_same_sample_from_a_store_filled_in_another_order(
+    redefect: Run, root: Path, imported: Path
+) -> None:
     redefect("select", "issues", PYTHONHASHSEED="1")
     other = root / "other.sqlite"
-    for path in sorted((root / "data" / "demo" / "threads").glob("*.jsonl"), reverse=True):
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join(reversed(lines)))
-        redefect("import", "threads", path, "--database", other)
+    paths = sorted((root / "data" / "demo" / "threads").glob("*.jsonl"))
+    lines = [line for path in paths for line in path.read_text().splitlines(keepends=True)]
+    (root / "reversed.jsonl").write_text("".join(reversed(lines)))
+    redefect("import", "threads", "reversed.jsonl", "--database", other)
+    redefect("import", "study", "--database", other)
     redefect("select", "issues", "--database", other, "-o", "other.csv", PYTHONHASHSEED="2", TZ="Asia/Kathmandu")
     assert (root / "other.csv").read_bytes() == (root / "data" / "build" / "demo" / "sample.csv").read_bytes()
 
@@ -100,21 +119,20 @@ def test_the_same_seed_draws_the_same_sample_from_a_store_filled_in_another_orde
 def test_issues_that_are_drawn_and_not_yet_labelled_are_in_the_study_without_answers(redefect: Run, root: Path) -> None:
     redefect("import", "threads", "data/demo/threads")
     redefect("select", "issues")
-    opened = open_study(str(root / "data" / "studies" / "demo.toml"))
-    assert len(opened.issues) == len({(r["repository"], r["number"]) for r in read_csv(opened.study.build / "sample.csv")})
-    assert opened.issues["gate"].isna().all()
-    assert set(opened.issues["stratum"]) == {"solo", "zoo"}  # the study file tells, even if it was never imported
-    assert opened.defects.empty
+    study = opened(root)
+    assert len(study.issues) == len({(r["repository"], r["number"]) for r in read_csv(study.study.build / "sample.csv")})
+    assert study.issues["gate"].isna().all()
+    assert set(study.issues["stratum"]) == {"solo", "zoo"}  # the study file tells, even if it was never imported
+    assert study.defects.empty
 
 
-def test_a_trial_on_some_repositories_is_written_and_not_stored(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
-    before = contents(root / "data" / "build" / "demo" / "redefect.sqlite")
+def test_a_trial_on_some_repositories_is_written_and_not_stored(redefect: Run, root: Path, imported: Path) -> None:
+    before = contents(imported)
     done = redefect("select", "issues", "--repository", "Quillon/keras-heron", "--repository", "no/ne")
     assert "in the store" in done.stdout
     assert "No issue in the store of no/ne.\nNothing stored: a trial.\nmade data/build/demo/sample-trial.csv" in done.stdout
     assert {r["repository"] for r in read_csv(root / "data" / "build" / "demo" / "sample-trial.csv")} == {"quillon/keras-heron"}
-    assert contents(root / "data" / "build" / "demo" / "redefect.sqlite") == before
+    assert contents(imported) == before
 
 
 @pytest.mark.parametrize(
@@ -130,36 +148,37 @@ def test_a_store_with_nothing_to_select_from_is_one_sentence(redefect: Run, argu
     assert done.stderr.count("\n") == 1
 
 
-def test_a_margin_that_cannot_be_is_one_sentence_and_stores_nothing(redefect: Run, root: Path) -> None:
-    redefect("import", "study")
-    before = contents(root / "data" / "build" / "demo" / "redefect.sqlite")
+def test_a_margin_that_cannot_be_is_one_sentence_and_stores_nothing(redefect: Run, root: Path, imported: Path) -> None:
+    before = contents(imported)
     done = redefect("select", "issues", "--margin", "5", expect=1)
     assert done.stderr == "redefect: A margin of 5.0 cannot be: give one between 0 and 1, such as 0.05 for 5 %.\n"
-    assert contents(root / "data" / "build" / "demo" / "redefect.sqlite") == before
+    assert contents(imported) == before
 
 
 def test_real_bug_reports_of_a_repository_are_selected_by_what_is_known_of_them(
     redefect: Run, root: Path, tmp_path: Path, denchmark: Path
 ) -> None:
-    with tarfile.open(denchmark) as archive:
-        members = [member for member in archive if "/opencv+opencv/" in f"/{member.name}" and member.isfile()]
-        archive.extractall(tmp_path / "reports", members, filter="data")
+    with tarfile.open(denchmark, "r|xz") as archive:
+        for member in archive:
+            if member.isfile() and Path(member.name).parent.name == "opencv+opencv":
+                archive.extract(member, tmp_path / "reports", filter="data")
     redefect("import", "threads", tmp_path / "reports")
     path = root / "data" / "studies" / "demo.toml"
-    done = redefect("select", "issues", "--repository", OPENCV)
-    steps = funnel(done.stdout.partition("Sample sizes")[0])
-    assert steps["in the store"][:2] == [len(members), 1]
-    assert steps["has a known fix"][0] == 0  # this data set tells of none
-    assert read_csv(root / "data" / "build" / "demo" / "sample-trial.csv") == []
+    store = Store(str(read_study(path).database))
+    as_it_is = select_sample(store, read_study(path), 0.05, ["opencv/opencv"]).drawn
+    assert as_it_is.steps[0].issues == len(list((tmp_path / "reports").rglob("*.xml"))) > 1000
+    assert {s.criterion: s.issues for s in as_it_is.steps}["has a known fix"] == 0  # this data set tells of none
 
     path.write_text(path.read_text().replace("with_fix = true\n", ""))
-    steps = funnel(redefect("select", "issues", "--repository", OPENCV).stdout.partition("Sample sizes")[0])
-    assert steps["is not labelled question or enhancement"][3] == steps["is closed"][0]  # labels are not known
+    steps = {s.criterion: s for s in select_sample(store, read_study(path), 0.05, ["opencv/opencv"]).drawn.steps}
+    assert steps["is not labelled question or enhancement"].unknown == steps["is closed"].issues > 0  # nor of any label
 
     path.write_text(re.sub("labels_exclude.*\n", "", path.read_text()))
-    redefect("select", "issues", "--repository", OPENCV)
+    redefect("select", "issues", "--repository", "opencv/opencv")
     sample = read_csv(root / "data" / "build" / "demo" / "sample-trial.csv")
-    assert [(row["repository"], row["rule"], row["stratum"]) for row in sample] == [(OPENCV, "most-commented", "")] * 4
-    comments = sorted((int(match[1]) for row in sample if (match := re.search(r"\((\d+)\)", row["why"]))), reverse=True)
-    assert len(comments) == 4
+    assert [(row["repository"], row["rule"], row["stratum"]) for row in sample] == [("opencv/opencv", "most-commented", "")] * 4
+    ranks = sorted(re.findall(r"rank (\d) by comments \((\d+)\)", " ".join(row["why"] for row in sample)))
+    assert [rank for rank, _ in ranks] == ["1", "2", "3", "4"]
+    comments = [int(count) for _, count in ranks]
+    assert comments == sorted(comments, reverse=True)
     assert comments[-1] >= 4
