@@ -4,12 +4,14 @@ Each command imports its stage when it runs, so that none pays for another's lib
 """
 
 import gc
+import json
 import os
 import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +27,10 @@ from pipeline.errors import RedefectError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.collect.github.plan import Step as CrawlStep
+    from pipeline.crawling import CrawlReport
     from pipeline.facts import ImportReport
+    from pipeline.replica import Replica
     from pipeline.selecting import SelectionReport
     from pipeline.selection import Step
     from pipeline.study import Study
@@ -35,9 +40,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Fr
 import_app = typer.Typer(no_args_is_help=True, help="Bring issues and labels into the store, all or nothing.")
 select_app = typer.Typer(no_args_is_help=True, help="Draw what to label from what the store holds.")
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
+replica_app = typer.Typer(no_args_is_help=True, help="Serve issue threads on loopback as GitHub would.")
 app.add_typer(import_app, name="import")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
+app.add_typer(replica_app, name="replica")
 
 _OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
 _ERR = Console(stderr=True, soft_wrap=True)
@@ -47,6 +54,11 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option("--database", help="SQLAlchemy URL or SQLite file; else REDEFECT_DATABASE, else the study's own file."),
 ]
+ThreadsArgument = Annotated[Path | None, typer.Argument(help="A .jsonl file, a folder of them, or Denchmark's.")]
+LatencyOption = Annotated[float, typer.Option(min=0, help="Milliseconds that each answer takes longer.")]
+FaultsOption = Annotated[int | None, typer.Option(help="The seed of faults that break answers; without it none do.")]
+FaultRateOption = Annotated[float, typer.Option(min=0, max=1, help="The share of answers that break.")]
+BudgetOption = Annotated[int, typer.Option(min=1, help="Requests an hour that a token has.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to write; else a folder of its own below data/build.")]
 
 
@@ -140,6 +152,102 @@ def import_threads_(
     report = import_threads(store, path, name or path.name.partition(".")[0], _progress)
     store.close()
     _print_report(report, f"Imported: {path.name}")
+
+
+@app.command("collect")
+def collect(
+    study: StudyOption = "demo",
+    repository: Annotated[
+        list[str] | None, typer.Option(help="Only this repository (owner/name), of the study or not; may be repeated.")
+    ] = None,
+    labelled: Annotated[bool, typer.Option("--labelled", help="Only the issues that labels name, each by its number.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="All threads, whatever the study selects.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its price, and fetch no issue.")] = False,
+    archive: Annotated[Path | None, typer.Option(help="A folder to keep each answer in, as it came.")] = None,
+    from_archive: Annotated[Path | None, typer.Option(help="Rebuild the store from such a folder, without the network.")] = None,
+    first_wait: Annotated[float, typer.Option(min=0.001, help="Seconds to wait after a failure; doubles each time.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 60.0,
+    database: DatabaseOption = None,
+) -> None:
+    """Crawl a study's issues from GitHub into its store; the same command goes on where it was stopped, and later refreshes.
+
+    Tokens come from REDEFECT_GITHUB_TOKENS (several, separated by commas), GITHUB_TOKEN or GH_TOKEN, the API's address from
+    GITHUB_API_URL.
+    """
+    from pipeline.collect.github.archive import Archive
+    from pipeline.collect.github.budget import tokens_from
+    from pipeline.collect.github.client import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Client, Patience
+    from pipeline.crawling import Crawl, rebuild, wish_of
+    from pipeline.files import write
+    from pipeline.progress import watched
+    from pipeline.store.session import Store, database_url
+
+    described = _read_study(study)
+    store = Store(database_url(database, described.database))
+    if from_archive is not None:
+        typer.echo(f"{rebuild(store, from_archive)} answers stored from {from_archive}.")
+        return
+    wish = wish_of(described, repository or [], labelled=labelled, whole=whole)
+    address = os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
+    with watched(_ERR) as watch:
+        patience = Patience(first_wait=first_wait, read=timeout)
+        client = Client(address, tokens_from(os.environ), patience, watch)
+        if not client.has_token:
+            _ERR.print(Text("No token: GitHub answers 60 requests an hour, and nothing by GraphQL."))
+        crawl = Crawl(store, described, client, archive=Archive(archive) if archive else None, watch=watch)
+        if dry_run:
+            _print_plan(crawl.plan(wish))
+            typer.echo(f"Nothing fetched; {client.requests} requests sent to learn the numbers.")
+            return
+        report = crawl.run(wish, _print_plan)
+        client.close()
+    store.close()
+    _print_crawl(report)
+    path = described.build / "crawl.json"
+    write(path, (json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n").encode())
+    _made([path])
+
+
+@replica_app.command("serve")
+def replica_serve(
+    threads: ThreadsArgument = None,
+    database: DatabaseOption = None,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes any that is free.")] = 8765,
+    latency_ms: LatencyOption = 0.0,
+    faults: FaultsOption = None,
+    fault_rate: FaultRateOption = 0.2,
+    budget: BudgetOption = 5000,
+) -> None:
+    """Serve threads (files, or those of a store) as GitHub's API until Ctrl-C; set GITHUB_API_URL to the address it prints."""
+    with _replica(threads, database, port, latency_ms, faults, fault_rate, budget) as replica:
+        typer.echo(f"{replica.url} serves; export GITHUB_API_URL={replica.url}")
+        sys.stdout.flush()
+        replica.serve_forever()
+
+
+@replica_app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def replica_run(
+    command: Annotated[list[str], typer.Argument(help="The command, after --.")],
+    threads: Annotated[Path | None, typer.Option("--threads", help="A .jsonl file, a folder of them, or Denchmark's.")] = None,
+    database: DatabaseOption = None,
+    latency_ms: LatencyOption = 0.0,
+    faults: FaultsOption = None,
+    fault_rate: FaultRateOption = 0.2,
+    budget: BudgetOption = 5000,
+) -> None:
+    """Run a command while threads are served as GitHub's API, whose address and a token it finds in its environment."""
+    import subprocess
+
+    from pipeline.collect.github.budget import TOKEN_VARIABLES
+    from pipeline.collect.github.client import ADDRESS_VARIABLE
+
+    with _replica(threads, database, 0, latency_ms, faults, fault_rate, budget) as replica:
+        environment = os.environ | {ADDRESS_VARIABLE: replica.url, TOKEN_VARIABLES[0]: "replica"}
+        try:
+            code = subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # the user's own command
+        except OSError as error:
+            raise RedefectError(f"{command[0]}: cannot be run ({error.strerror}).") from None
+    sys.exit(code)
 
 
 @select_app.command("issues")
@@ -270,6 +378,66 @@ def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
             if count % 200 == 0:
                 progress.update(task, completed=count, repository=thread.repository)
             yield thread
+
+
+@contextmanager
+def _replica(
+    threads: Path | None, database: str | None, port: int, latency_ms: float, faults: int | None, fault_rate: float, budget: int
+) -> Iterator["Replica"]:
+    import tempfile
+
+    from pipeline.importing import read_threads
+    from pipeline.replica import Faults, Limits, Replica, World
+    from pipeline.store import read
+    from pipeline.store.session import Store
+
+    if (threads is None) == (database is None):
+        raise RedefectError("Give what to serve: a file or folder of threads, or a store by --database.")
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder) / "world.sqlite")
+        if database is not None:
+            with Store(database).reading() as connection:
+                world.add(read.threads(connection))
+        elif threads is not None:
+            world.add(read_threads(threads, lambda _: None))
+        broken = None if faults is None else Faults(faults, fault_rate)
+        with world, Replica(world, Limits(core=budget, graphql=budget), broken, latency_ms / 1000, port) as replica:
+            yield replica
+
+
+def _print_plan(steps: list["CrawlStep"]) -> None:
+    if steps:
+        _print_rows(
+            f"Plan: {sum(step.requests or 0 for step in steps):,} requests",
+            ["repository", "what", "how", "requests", "points", "otherwise"],
+            [
+                (
+                    s.repository, s.what, s.how, "not known yet" if s.requests is None else s.requests,
+                    "" if s.points is None else s.points, ", ".join(f"{how}: {price}" for how, price in sorted(s.others.items())),
+                )
+                for s in steps
+            ],
+        )  # fmt: skip
+
+
+def _print_crawl(report: "CrawlReport") -> None:
+    if report.incidents:
+        _print_rows(
+            "What went wrong on the way",
+            ["what", "done", "times"],
+            [(what, done, times) for (what, done), times in sorted(report.incidents.items())],
+        )
+    if report.places:
+        _print_rows("What is not there, or elsewhere", ["what", "why"], sorted(report.places.items()))
+    _print_rows(
+        "Crawled",
+        ["repository", "issues in the store", "threads wanted", "threads complete", "comments"],
+        [(r.repository, r.issues, r.wanted, r.complete, r.comments) for r in report.repositories],
+    )
+    typer.echo(
+        f"{report.requests:,} requests sent, {report.expected:,} expected by the plan; {report.changed:,} issues and comments "
+        "new or changed."
+    )
 
 
 def _print_report(report: "ImportReport", title: str) -> None:

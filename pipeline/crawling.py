@@ -4,6 +4,7 @@ What an answer does to the store depends on nothing but the question, the answer
 goes on where it was, and an archive of its answers, stored in their order, gives the same store without the network.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ from pipeline.collect.github.questions import (
 )
 from pipeline.errors import RedefectError
 from pipeline.facts import CrawledIssue, IssueReference
+from pipeline.importing import labelled_issues
+from pipeline.selecting import draw
 from pipeline.store import crawls, write
 from pipeline.store.crawls import CrawlState, IssueState
 from pipeline.store.session import Store
@@ -108,7 +111,8 @@ class CrawlReport:
                 for s in self.plan
             ],
             "repositories": [
-                {"repository": r.repository, "issues": r.issues, "wanted": r.wanted, "complete": r.complete, "comments": r.comments}
+                {"repository": r.repository, "issues": r.issues, "wanted": r.wanted, "complete": r.complete,
+                 "comments": r.comments}
                 for r in self.repositories
             ],
             "incidents": [
@@ -116,6 +120,31 @@ class CrawlReport:
             ],
             "places": dict(sorted(self.places.items())),
         }  # fmt: skip
+
+
+def wish_of(study: Study, repositories: Sequence[str], *, labelled: bool, whole: bool) -> Wish:
+    """Return what a study's crawl is to bring: what it selects, and the issues that its labels name.
+
+    Parameters
+    ----------
+    repositories
+        Only these; with none, those of the study.
+    labelled
+        Only what labels name, nothing listed.
+
+    Raises
+    ------
+    RedefectError
+        If a file with labels is missing or wrong, or a name is no `owner/name`.
+    """
+    for name in repositories:
+        if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", name):
+            raise RedefectError(f"'{name}' is no repository; give owner/name.")
+    only = {name.casefold() for name in repositories}
+    named = [issue for issue in labelled_issues(study) if not only or issue.repository.casefold() in only]
+    if labelled:
+        return Wish([], named=named)
+    return Wish(list(repositories) or [r.name for r in study.repositories], whole, named)
 
 
 class Crawl:
@@ -188,8 +217,9 @@ class Crawl:
             raise RedefectError(
                 f"Study '{self._study.name}' asks for issues that were closed with a fix: GitHub tells that by GraphQL only, and "
                 f"answers GraphQL only to a token. Put one into {TOKEN_VARIABLES[1]} (it needs no permission). It gives 5,000 "
-                f"requests an hour; this crawl takes about {listing:,} for the issues of its {len(wish.repositories)} repositories, "
-                f"by the highest numbers among its labels, and {pages(len(wish.named))} or more for the threads that it keeps."
+                f"requests an hour; this crawl takes about {listing:,} for the issues of its {len(wish.repositories)} "
+                "repositories, by the highest numbers among its labels, and "
+                f"{pages(len(wish.named))} or more for the threads that it keeps."
             )
 
     def plan_issues(self, repositories: Iterable[str], *, whole: bool) -> list[Step]:
@@ -300,8 +330,10 @@ class Crawl:
         for issue in wish.named:
             named.setdefault(issue.repository, set()).add(issue.number)
         chosen = {name: set(numbers) for name, numbers in named.items()}
-        for issue in () if wish.whole else self._select(connection, repositories):
-            chosen.setdefault(issue.repository, set()).add(issue.number)
+        drawn = () if wish.whole else draw(connection, self._study, repositories)[0].sample
+        spelled = {name.casefold(): name for name in repositories}
+        for row in drawn:
+            chosen.setdefault(spelled[row.issue.repository.casefold()], set()).add(row.issue.number)
         wanted: dict[str, list[IssueState]] = {}
         for name in dict.fromkeys([*repositories, *chosen]):
             everything = wish.whole and name in repositories
@@ -311,9 +343,6 @@ class Crawl:
             missing = numbers - {s.number for s in known}
             wanted[name] += [IssueState(number, 0, complete=False) for number in sorted(missing)]
         return wanted
-
-    def _select(self, connection: Connection, repositories: Sequence[str]) -> Iterator[IssueReference]:
-        raise NotImplementedError
 
     def _list_comments(self, name: str) -> None:
         restarts = 0

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from pipeline import __version__
 from pipeline.errors import RedefectError
 from pipeline.selection import RULES, Drawn, SampleSize, sample_sizes, select_issues
@@ -49,24 +51,15 @@ def select_sample(store: Store, study: Study, margin: float, only: Sequence[str]
         If the store holds no issue of these repositories; the store is as it was.
     """
     wanted = list(only) or [repository.name for repository in study.repositories]
-    listed = {repository.name.casefold(): repository for repository in study.repositories}
     with store.reading() if only else store.writing() as connection:
-        repositories, issues = candidates(connection, wanted)
-        if not issues:
+        drawn, there = draw(connection, study, wanted)
+        if not there:
             whose = ", ".join(only) or f"study '{study.name}'"
             raise RedefectError(
                 f"The database holds no text of an issue of {whose} to select from; crawl its repositories or import their "
                 "threads first."
             )
-        repositories = [
-            replace(r, kind=told.kind, architecture=told.architecture or r.architecture)
-            if (told := listed.get(r.name.casefold()))
-            else r
-            for r in repositories
-        ]
-        drawn = select_issues(study.selection, repositories, issues, study.seeds.sample)
         sizes = sample_sizes(drawn, margin)
-        there = {r.name.casefold() for r in repositories}
         missing = sorted({name for name in wanted if name.casefold() not in there}, key=str.casefold)
         if only:
             return SelectionReport(drawn, sizes, missing, None, study.build / "sample-trial.csv")
@@ -78,3 +71,20 @@ def select_sample(store: Store, study: Study, margin: float, only: Sequence[str]
                 inputs={}, finished_at=datetime.now(UTC),
             )  # fmt: skip
     return SelectionReport(drawn, sizes, missing, changed, study.build / "sample.csv")
+
+
+def draw(connection: Connection, study: Study, names: Sequence[str]) -> tuple[Drawn, set[str]]:
+    """Draw by a study's criteria from the issues of repositories that the store holds, changing nothing.
+
+    What the study file says of a repository goes before what the store knows of it. The second value holds the repositories
+    (names case folded) of which the store holds issues.
+    """
+    listed = {repository.name.casefold(): repository for repository in study.repositories}
+    repositories, issues = candidates(connection, list(names))
+    repositories = [
+        replace(r, kind=told.kind, architecture=told.architecture or r.architecture)
+        if (told := listed.get(r.name.casefold()))
+        else r
+        for r in repositories
+    ]
+    return select_issues(study.selection, repositories, issues, study.seeds.sample), {r.name.casefold() for r in repositories}
