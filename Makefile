@@ -8,15 +8,18 @@ BIN    := .venv/bin
 READY  := .venv/ready
 
 # What each stage is made of: a change there runs it again, and all that follows.
-STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py)
+STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py \
+                   pipeline/collect/github/*.py)
+REPLICA_CODE  := $(wildcard pipeline/replica/*)
 ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/annotate/*.py pipeline/export/*.py)
+CRAWL_demo    := data/build/demo/sample.csv
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data findings test coverage check bench clean
+.PHONY: all help study-data collect findings test coverage check bench clean
 
-all: $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
+all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
 help: ## list the targets, a line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,9 +39,19 @@ data/raw/jiang2024/ready: data/studies/cv-reengineering.toml | $(READY)
 study-data: $(READY) ## fetch the published study's data (or take it from the folder in REDEFECT_STUDY_DATA)
 	$(BIN)/redefect study-data --study cv-reengineering
 
+# The demo is crawled from a replica of GitHub's API that serves its threads, into a store made anew; any other study from GitHub.
+data/build/demo/sample.csv: $(READY) $(STORE_CODE) $(REPLICA_CODE) data/studies/demo.toml $(wildcard data/demo/threads/*.jsonl)
+	rm -f data/build/demo/redefect.sqlite*
+	$(BIN)/redefect replica run --threads data/demo/threads -- $(BIN)/redefect collect --study demo
+	$(BIN)/redefect select issues --study demo
+
+collect: $(READY) $(RAW_$(STUDY)) $(CRAWL_$(STUDY)) ## crawl the study STUDY and draw its sample (needs a token; not for the demo)
+	$(if $(CRAWL_$(STUDY)),,$(BIN)/redefect collect --study $(STUDY))
+	$(if $(CRAWL_$(STUDY)),,$(BIN)/redefect select issues --study $(STUDY))
+
 # The import writes inputs.mk: the files that it read, as further prerequisites of flaws.csv.
 -include $(BUILD)/inputs.mk
-$(BUILD)/flaws.csv: $(READY) $(STORE_CODE) data/studies/$(STUDY).toml $(RAW_$(STUDY))
+$(BUILD)/flaws.csv: $(READY) $(STORE_CODE) data/studies/$(STUDY).toml $(RAW_$(STUDY)) $(CRAWL_$(STUDY))
 	$(BIN)/redefect import study --study $(STUDY)
 
 $(BUILD)/findings.txt: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)

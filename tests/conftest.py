@@ -12,7 +12,7 @@ import pytest
 
 import pipeline
 from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
-from pipeline.importing import import_study
+from pipeline.importing import import_study, import_threads
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
 from pipeline.study import read_study
@@ -77,6 +77,8 @@ def store(tmp_path: Path) -> Store:
 def _opened(root: Path, name: str) -> OpenStudy:
     study = read_study(root / "data" / "studies" / f"{name}.toml")
     store = Store(str(study.database))
+    if name == "demo":
+        import_threads(store, root / "data" / "demo" / "threads", "demo")
     import_study(store, study)
     return OpenStudy(study, store)
 
