@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pipeline.crawling import CrawlReport
     from pipeline.facts import ImportReport
     from pipeline.replica import Replica
-    from pipeline.selecting import SelectionReport
     from pipeline.selection import Step
     from pipeline.study import Study
     from pipeline.thread import Thread
@@ -130,7 +130,7 @@ def import_study_(study: StudyOption = "demo", database: DatabaseOption = None) 
         report.flaws += open_study(str(described.path), database).agreement_flaws()
     _print_report(report, f"Imported: {described.title}")
     flaws = described.build / "flaws.csv"
-    write(flaws, _flaws_csv(report))
+    write(flaws, _csv("flaws", ["source", "where", "what", "done"], [(f.source, f.where, f.what, f.done) for f in report.flaws]))
     inputs = [re.sub(r"([\\ #%:])", r"\\\1", _from_here(path)).replace("$", "$$") for path in study_inputs(described)]
     rule = f"{_from_here(flaws)}: {' '.join(inputs)}\n\n" + "".join(f"{path}:\n" for path in inputs)
     write(described.build / "inputs.mk", rule.encode())
@@ -250,6 +250,43 @@ def replica_run(
     sys.exit(code)
 
 
+@select_app.command("repositories")
+def select_repositories_(
+    study: StudyOption = "demo",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else one below data/build.")] = None,
+) -> None:
+    """Find candidate repositories by the searches of a study's file, and decide on each by its criteria."""
+    from pipeline.collect.github.budget import tokens_from
+    from pipeline.collect.github.client import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Client
+    from pipeline.files import write
+    from pipeline.progress import watched
+    from pipeline.selecting import find_repositories
+
+    described = _read_study(study)
+    with watched(_ERR) as watch:
+        client = Client(os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS, tokens_from(os.environ), watch=watch)
+        decisions = find_repositories(described, client)
+        client.close()
+    reasons = Counter(d.fails for d in decisions if d.fails)
+    _print_rows(
+        f"Repositories: {described.title}",
+        ["", "repositories"],
+        [("found", len(decisions)), *((f"left out: {why}", n) for why, n in sorted(reasons.items())),
+         ("left", sum(d.fails is None for d in decisions))],
+    )  # fmt: skip
+    listed = {repository.name.casefold() for repository in described.repositories}
+    path = output or described.build / "repositories.csv"
+    columns = ["repository", "architecture", "kind", "stars", "closed_issues", "in_study", "fails"]
+    rows = [
+        (r.name, r.architecture, r.kind, r.stars, r.closed_issues, r.name.casefold() in listed, d.fails)
+        for d in decisions
+        for r in [d.repository]
+    ]
+    write(path, _csv("repositories", columns, rows))
+    typer.echo(f"{client.requests} requests sent.")
+    _made([path])
+
+
 @select_app.command("issues")
 def select_issues_(
     study: StudyOption = "demo",
@@ -287,7 +324,9 @@ def select_issues_(
         typer.echo(f"No issue in the store of {', '.join(report.missing)}.")
     typer.echo("Nothing stored: a trial." if report.changed is None else f"{report.changed} rows changed.")
     table = output or report.file
-    write(table, _sample_csv(report))
+    columns = ["repository", "number", "url", "rule", "stratum", "seed", "why"]
+    rows = [(d.issue.repository, d.issue.number, d.issue.url, d.rule, d.stratum, d.seed, d.why) for d in report.drawn.sample]
+    write(table, _csv("sample", columns, rows))
     _made([table])
 
 
@@ -472,13 +511,12 @@ def _print_rows(title: str, columns: list[str], rows: Iterable[tuple[Any, ...]])
     _OUT.print(table)
 
 
-def _flaws_csv(report: "ImportReport") -> bytes:
+def _csv(name: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:
     import pandas as pd
 
     from pipeline.export.tables import Table
 
-    rows = [(flaw.source, flaw.where, flaw.what, flaw.done) for flaw in report.flaws]
-    return Table("flaws", "", pd.DataFrame(rows, columns=["source", "where", "what", "done"])).to_csv()
+    return Table(name, "", pd.DataFrame(rows, columns=columns).convert_dtypes()).to_csv()
 
 
 def _unknown(step: "Step") -> str:
@@ -486,17 +524,6 @@ def _unknown(step: "Step") -> str:
         return ""
     what = "kept" if step.unknown_kept else "not drawn" if step.dropped is None else "dropped"
     return f"{step.unknown} ({what})"
-
-
-def _sample_csv(report: "SelectionReport") -> bytes:
-    import pandas as pd
-
-    from pipeline.export.tables import Table
-
-    rows = [(d.issue.repository, d.issue.number, d.issue.url, d.rule, d.stratum, d.seed, d.why) for d in report.drawn.sample]
-    frame = pd.DataFrame(rows, columns=["repository", "number", "url", "rule", "stratum", "seed", "why"])
-    frame["seed"] = frame["seed"].astype("Int64")
-    return Table("sample", "", frame).to_csv()
 
 
 def _made(paths: list[Path]) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline import __version__
 from pipeline.collect.github.archive import Archive, read_archive
 from pipeline.collect.github.budget import TOKEN_VARIABLES
 from pipeline.collect.github.client import Client, GoneError, PaginationLimitedError, TooHeavyError, Unwatched, Watch
-from pipeline.collect.github.plan import Step, pages, plan_issues, plan_threads
+from pipeline.collect.github.plan import How, Step, pages, plan_issues, plan_threads
 from pipeline.collect.github.questions import (
     PAGE,
     ClosedIssueCount,
@@ -184,10 +185,12 @@ class Crawl:
         """
         self._check_that_fixes_can_be_known(wish)
         try:
+            self.report.plan += self._plan_facts(wish.repositories)
             there = self._learn_facts(wish.repositories)
-            self.report.plan += self.plan_issues(there, whole=wish.whole)
+            listings = self.plan_issues(there, whole=wish.whole)
+            self.report.plan += listings
             announce(self.report.plan)
-            for step in list(self.report.plan):
+            for step in listings:
                 self._list_issues(step.repository, comments=step.how == "graphql, with comments", rest=step.how == "rest")
             self._fetch_threads(there, wish, announce)
         finally:
@@ -202,11 +205,27 @@ class Crawl:
         there = self._learn_facts(wish.repositories)
         self.report.requests = self._client.requests
         steps = self.plan_issues(there, whole=wish.whole)
-        with self._store.reading() as connection:
-            counts = _unlisted(connection, wish.named)
-        if wish.whole or not counts:
+        if wish.whole:
             return steps
-        return steps + plan_threads(counts, dict.fromkeys(counts, 10**9), has_token=self._client.has_token)
+        with self._store.reading() as connection:
+            wanted = self._wanted(connection, there, wish)
+            counts = {name: [s.comment_count for s in states] for name, states in wanted.items()}
+            for name in there:
+                stands = crawls.state(connection, name, _ISSUES) or CrawlState()
+                if not stands.counts.get("complete"):  # as many as may be drawn; how long their threads are is not known yet
+                    counts[name] += [0] * (self._most_drawn(name, stands.counts.get("issues") or 0) - len(counts[name]))
+            totals = {name: _comments_to_list(connection, name, states) for name, states in wanted.items()}
+        threads = plan_threads(counts, totals, has_token=self._client.has_token)
+        return steps + [step for step in threads if step.how != "nothing"]
+
+    def _most_drawn(self, name: str, issues: int) -> int:
+        """Return how many issues of a repository may be drawn at most."""
+        selection = self._study.selection
+        if not selection.most_commented and not selection.random_share_of_largest_zoos:
+            return issues
+        zoo = any(r.kind == "zoo" for r in self._study.repositories if r.name.casefold() == name.casefold())
+        share = selection.random_share_of_largest_zoos if zoo else 0.0
+        return min(issues, (selection.most_commented or 0) + ceil(share * issues))
 
     def _check_that_fixes_can_be_known(self, wish: Wish) -> None:
         if wish.repositories and self._study.selection.with_fix and not self._client.has_token:
@@ -244,10 +263,22 @@ class Crawl:
                 )  # fmt: skip
         return steps
 
+    def _unknown(self, repositories: Sequence[str]) -> list[str]:
+        with self._store.reading() as connection:
+            return [name for name in repositories if crawls.state(connection, name, _ISSUES) is None]
+
+    def _plan_facts(self, repositories: Sequence[str]) -> list[Step]:
+        new = len(self._unknown(repositories))
+        if not new:
+            return []
+        a_piece = 2 if self._study.selection.minimum_closed_issues else 1
+        requests = pages(new) if self._client.has_token else new * a_piece
+        how: How = "graphql" if self._client.has_token else "rest"
+        return [Step(f"{new} repositories", "facts", how, requests, requests, {})]
+
     def _learn_facts(self, repositories: Sequence[str]) -> list[str]:
         """Ask what there is under names of which nothing is known, and return the repositories that there are."""
-        with self._store.reading() as connection:
-            new = [name for name in repositories if crawls.state(connection, name, _ISSUES) is None]
+        new = self._unknown(repositories)
         if self._client.has_token:
             for start in range(0, len(new), PAGE):
                 self._ask(RepositoryFacts(repositories=tuple(new[start : start + PAGE])))
@@ -521,28 +552,19 @@ def _is_begun(connection: Connection, name: str) -> bool:
     return stands is not None and not stands.counts.get("complete")
 
 
-def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueState]) -> int:
+def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueState]) -> int | None:
     """Estimate what listing all comments of a repository would bring: all of them the first time, then those that are new.
 
-    Comments of pull requests come along; they are taken to be as many a piece as those of issues.
+    Comments of pull requests, and of issues of which the study wants none, come along; they are taken to be as many a piece
+    as those of the issues that were listed. None if these are not all that there are.
     """
     if (stands := crawls.state(connection, name, _COMMENTS)) is not None and stands.counts.get("complete"):
         return sum(state.comment_count for state in wanted)
     counts = (crawls.state(connection, name, _ISSUES) or CrawlState()).counts
-    total = crawls.comment_total(connection, name)
-    issues, pull_requests = counts.get("issues") or 0, counts.get("pull_requests") or 0
-    return total if not issues else round(total * (1 + pull_requests / issues))
-
-
-def _unlisted(connection: Connection, named: Sequence[IssueReference]) -> dict[str, list[int]]:
-    """Return, for each repository, the comment counts of named threads that are not complete; 0 where nothing is known."""
-    grouped: dict[str, set[int]] = {}
-    for issue in named:
-        grouped.setdefault(issue.repository, set()).add(issue.number)
-    counts = {}
-    for name, numbers in sorted(grouped.items()):
-        known = {s.number: s for s in crawls.issue_states(connection, name, numbers)}
-        counts[name] = [
-            known[n].comment_count if n in known else 0 for n in sorted(numbers) if not (n in known and known[n].complete)
-        ]
-    return counts
+    if not counts.get("complete"):
+        return None
+    total, listed = crawls.comment_total(connection, name), crawls.held(connection, name).issues
+    if counts.get("issues") is None or not listed:
+        return total
+    everything: int = counts["issues"] + counts["pull_requests"]
+    return round(total / listed * everything)

@@ -1,4 +1,4 @@
-"""Drawing a study's sample: candidates read from the store, selected, and the sample stored, in one unit of work."""
+"""Selection at work: a study's sample drawn from the store and stored in one unit of work; repositories found by searching."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +8,26 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from pipeline import __version__
+from pipeline.collect.github.client import Client, PaginationLimitedError
+from pipeline.collect.github.questions import (
+    MOST_SEARCHED,
+    PAGE,
+    ClosedIssueCount,
+    Page,
+    RepositoryFacts,
+    RepositorySearch,
+)
 from pipeline.errors import RedefectError
-from pipeline.selection import RULES, Drawn, SampleSize, sample_sizes, select_issues
+from pipeline.selection import (
+    RULES,
+    CandidateRepository,
+    Decision,
+    Drawn,
+    SampleSize,
+    sample_sizes,
+    select_issues,
+    select_repositories,
+)
 from pipeline.store import write
 from pipeline.store.candidates import candidates
 from pipeline.store.session import Store
@@ -71,6 +89,50 @@ def select_sample(store: Store, study: Study, margin: float, only: Sequence[str]
                 inputs={}, finished_at=datetime.now(UTC),
             )  # fmt: skip
     return SelectionReport(drawn, sizes, missing, changed, study.build / "sample.csv")
+
+
+def find_repositories(study: Study, client: Client) -> list[Decision]:
+    """Search the tracker for the repositories that a study's searches describe, and decide on them by its criteria.
+
+    A search gives no more than 1,000 repositories: beyond, it is asked again for those with fewer stars. With a token, the
+    numbers of closed issues come for 100 repositories a request, without one for one.
+
+    Raises
+    ------
+    RedefectError
+        If the study has no searches.
+    """
+    selection = study.selection
+    if not selection.searches:
+        raise RedefectError(f"{study.path}: the study has no [[selection.searches]]; add one with words to search for.")
+    found: dict[str, CandidateRepository] = {}
+    for search in selection.searches:
+        question = RepositorySearch(words=search.words, minimum_stars=selection.minimum_stars)
+        while True:
+            try:
+                page = client.ask(question)
+            except PaginationLimitedError:
+                page = Page()
+            for r in page.repositories:
+                found.setdefault(r.name.casefold(), CandidateRepository(r.name, search.kind, search.architecture, r.stars))
+            if page.after is None:
+                break
+            fewest = min((r.stars for r in page.repositories), default=None)
+            if int(page.after) * PAGE > MOST_SEARCHED and fewest is not None and fewest != question.maximum_stars:
+                question = question.model_copy(update={"maximum_stars": fewest, "page": 1})
+            else:
+                question = question.model_copy(update={"page": int(page.after)})
+    names = sorted((r.name for r in found.values()), key=str.casefold)
+    closed: dict[str, int | None] = {}
+    if not selection.minimum_closed_issues:
+        pass
+    elif client.has_token:
+        for start in range(0, len(names), PAGE):
+            for facts in client.ask(RepositoryFacts(repositories=tuple(names[start : start + PAGE]))).repositories:
+                closed[facts.name] = facts.closed_issues
+    else:
+        closed = {name: client.ask(ClosedIssueCount(repository=name)).total for name in names}
+    return select_repositories(selection, [replace(r, closed_issues=closed.get(r.name)) for r in found.values()])
 
 
 def draw(connection: Connection, study: Study, names: Sequence[str]) -> tuple[Drawn, set[str]]:

@@ -168,6 +168,38 @@ def select_issues(
     return Drawn(tuple(steps), kept, tuple(sample))
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a repository that was found meets a study's criteria, and if not, which it fails."""
+
+    repository: CandidateRepository
+    fails: str | None
+
+
+def select_repositories(selection: Selection, found: Iterable[CandidateRepository]) -> list[Decision]:
+    """Decide on repositories by a study's criteria, in the order of these; sorted by architecture, stars and name.
+
+    Of those found twice, what the first search says of them counts.
+    """
+    left: dict[str, CandidateRepository] = {}
+    for repository in found:
+        left.setdefault(repository.name.casefold(), repository)
+    failed: list[Decision] = []
+    for what, minimum in (("stars", selection.minimum_stars), ("closed_issues", selection.minimum_closed_issues)):
+        few = {name for name, r in left.items() if (number := getattr(r, what)) is not None and number < minimum}
+        failed += [Decision(left.pop(name), f"fewer than {minimum} {what.replace('_', ' ')}") for name in sorted(few)]
+    if limit := selection.repositories_per_architecture:
+        first = _first_of_architectures(list(left.values()), limit)
+        words = f"{limit} of its architecture have more stars"
+        failed += [Decision(r, words) for name, r in left.items() if first[name] is False]
+        left = {name: r for name, r in left.items() if first[name] is not False}
+    decisions = [*failed, *(Decision(r, None) for r in left.values())]
+    return sorted(
+        decisions,
+        key=lambda d: (d.repository.architecture or "", -(d.repository.stars or 0), d.repository.name.casefold()),
+    )
+
+
 def sample_size(population: int, margin: float, confidence: float = 0.95, share: float = 0.5) -> int:
     """Return how many of a population to draw at random to know a share of it within a margin.
 

@@ -30,8 +30,18 @@ class Repository(Document):
     architecture: str | None = None
 
 
+class Search(Document):
+    """Words by which a search on the tracker finds candidate repositories, and what those that it finds are."""
+
+    words: str = Field(min_length=1, pattern=r"^[^:]+$")
+    kind: RepositoryKind = "solo"
+    architecture: str | None = None
+
+
 class Selection(Document):
     """By which criteria repositories and issues come into the study (its section on sampling).
+
+    `searches` to `repositories_per_architecture` (of solo repositories, those with the most stars) choose repositories.
 
     `state` to `opened_until` keep or drop an issue; `most_commented` (of each repository) and
     `random_share_of_largest_zoos` (of the `largest_zoos` zoos with the most issues kept; all zoos when it is not given)
@@ -39,6 +49,7 @@ class Selection(Document):
     whatever their case; `labels_include` keeps issues that carry at least one of them.
     """
 
+    searches: list[Search] = []
     minimum_stars: int = Field(default=0, ge=0)
     minimum_closed_issues: int = Field(default=0, ge=0)
     repositories_per_architecture: int | None = Field(default=None, ge=1)

@@ -13,8 +13,8 @@ from pipeline.collect.github.questions import PAGE
 
 How = Literal["graphql, with comments", "graphql", "rest", "graphql batches", "all comments", "issue by issue", "nothing"]
 
-POINTS_OF_ISSUE_PAGE = {"graphql, with comments": 4, "graphql": 3, "rest": 1}
-"""GitHub's price of a page: the connections in it, times the issues, by 100 (`rateLimit.cost`), at least 1."""
+POINTS = {"graphql, with comments": 4, "graphql": 3, "graphql batches": 6}
+"""GitHub's price of a full GraphQL query: its connections, times the issues, by 100 (`rateLimit.cost`); of anything else, 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Step:
     """
 
     repository: str
-    what: Literal["issues", "threads"]
+    what: Literal["facts", "issues", "threads"]
     how: How
     requests: int | None
     points: int | None
@@ -66,12 +66,12 @@ def plan_issues(
     if not has_token:
         return Step(repository, "issues", "rest", others.pop("rest", None), others.get("rest"), others)
     how: How = "graphql, with comments" if comments else "graphql"
-    points = None if listed is None else listed * POINTS_OF_ISSUE_PAGE[how]
+    points = None if listed is None else listed * POINTS[how]
     return Step(repository, "issues", how, listed, points, others)
 
 
 def plan_threads(
-    wanted: Mapping[str, Sequence[int]], all_comments: Mapping[str, int], *, has_token: bool, begun: Sequence[str] = ()
+    wanted: Mapping[str, Sequence[int]], all_comments: Mapping[str, int | None], *, has_token: bool, begun: Sequence[str] = ()
 ) -> list[Step]:
     """Choose how the comments of wanted issues are fetched, repository by repository.
 
@@ -82,7 +82,7 @@ def plan_threads(
     wanted
         For each repository, the numbers of comments of the issues whose comments are to be fetched.
     all_comments
-        For each repository, how many comments its listing of all comments would bring.
+        For each repository, how many comments its listing of all comments would bring; None when that is not known.
     begun
         Repositories whose listing of all comments was begun: it is ended, so that nothing is fetched twice.
     """
@@ -92,17 +92,18 @@ def plan_threads(
         if not counts:
             steps.append(Step(repository, "threads", "nothing", 0, 0, {}))
             continue
-        prices: dict[How, int] = {
-            "all comments": windows(all_comments[repository]),
-            "issue by issue": sum(pages(count) for count in counts),
-        }
+        prices: dict[How, int] = {"issue by issue": sum(pages(count) for count in counts)}
+        if (total := all_comments[repository]) is not None:
+            prices["all comments"] = windows(total)
         if has_token:
             prices["graphql batches"] = batch_requests([*batched, *counts]) - batch_requests(batched)
-        how: How = "all comments" if repository in begun else min(prices, key=lambda way: (prices[way], way))
+        how: How = min(prices, key=lambda way: (prices[way], way))
+        if repository in begun and total is not None:
+            how = "all comments"
         if how == "graphql batches":
             batched += counts
         others = {way: price for way, price in prices.items() if way != how}
-        steps.append(Step(repository, "threads", how, prices[how], prices[how], others))
+        steps.append(Step(repository, "threads", how, prices[how], prices[how] * POINTS.get(how, 1), others))
     return steps
 
 

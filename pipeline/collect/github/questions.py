@@ -20,6 +20,9 @@ from pipeline.facts import CrawledComment, CrawledIssue, CrawledRepository, Issu
 PAGE = 100
 """The most items that GitHub gives in a page, of a REST listing and of a GraphQL connection alike."""
 
+MOST_SEARCHED = 1000
+"""The most results that GitHub gives of a search."""
+
 Api = Literal["rest", "graphql"]
 Parameters = dict[str, str | int]
 
