@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,8 +19,14 @@ from pipeline.store.session import Store
 from pipeline.study import read_study
 from pipeline.taxonomy import Taxonomy, read_taxonomy
 
+if TYPE_CHECKING:
+    from contracts import OpenApi
+    from graphql import GraphQLSchema
+
 CHECKOUT = Path(pipeline.__file__).parent.parent
 SHARED = Path(os.environ.get("REDEFECT_SHARED", CHECKOUT.parent / "shared"))
+
+CONTRACTS = Path(os.environ.get("REDEFECT_CONTRACTS", CHECKOUT / "data" / "build" / "contracts"))
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -46,6 +53,31 @@ def denchmark() -> Path:
 def annotations() -> Path:
     """The project's labels of real threads."""
     return _or_skip(SHARED / "annotations" / "labels.csv", "the project's annotations")
+
+
+def _contracts() -> Path:
+    if not (CONTRACTS / "node_modules" / "@octokit").is_dir():
+        pytest.skip(
+            f"GitHub's own descriptions are not here: {CONTRACTS} (set REDEFECT_CONTRACTS to a folder whose node_modules "
+            "holds @octokit/openapi and @octokit/graphql-schema)"
+        )
+    return CONTRACTS
+
+
+@pytest.fixture(scope="session")
+def openapi() -> "OpenApi":
+    """GitHub's OpenAPI document."""
+    from contracts import OpenApi
+
+    return OpenApi(_contracts())
+
+
+@pytest.fixture(scope="session")
+def github() -> "GraphQLSchema":
+    """GitHub's GraphQL schema."""
+    from contracts import github_schema
+
+    return github_schema(_contracts())
 
 
 def make_root(folder: Path) -> Path:

@@ -436,7 +436,11 @@ def search_issues(call: Call) -> Answer:
     offset = _search_offset(call)
     total, found = call.world.search_issues(repository_id, words, state, pull, call.per_page, offset)
     rows = {number: call.world.repository_with_id(number) for number in {one.repository for one in found}}
-    items = [issue(call.base, row, one) | {"score": 1.0} for one in found if (row := rows[one.repository]) is not None]
+    items = [
+        issue(call.base, row, one) | {"body": one.body or "", "score": 1.0}  # a body is no null here, by GitHub's description
+        for one in found
+        if (row := rows[one.repository]) is not None
+    ]
     body = {"total_count": total, "incomplete_results": False, "search_type": "lexical", "items": items}
     return Answer(200, body, _links(call, None, min(total, _MOST_SEARCHED)))
 

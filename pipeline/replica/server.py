@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import os
 import re
 import socket
 import struct
@@ -63,7 +64,8 @@ class Replica:
         try:
             listening = socket.create_server(("127.0.0.1", port), backlog=128)
         except OSError as error:
-            raise RedefectError(f"127.0.0.1:{port}: cannot be listened on ({error.strerror}); give another port.") from None
+            reason = os.strerror(error.errno or 0)
+            raise RedefectError(f"127.0.0.1:{port}: cannot be listened on ({reason}); give another port.") from None
         with listening:
             self._server = _Server("127.0.0.1", listening.getsockname()[1], self._application, _Handler, fd=listening.fileno())
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -114,8 +116,8 @@ class Replica:
         if request.path.startswith("/_replica/"):
             response = self._administer(request)
         else:
-            if self._latency:
-                self._closing.wait(self._latency)
+            if self._latency and self._closing.wait(self._latency):
+                raise _DroppedError(linger=False)
             response = self._serve(request)
         return response(environ, start_response)
 
@@ -417,10 +419,10 @@ class _Handler(WSGIRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
         with self.server.lock:
             self.server.bytes_sent += len(body)
+        self.wfile.write(body)
+        self.wfile.flush()
 
     def version_string(self) -> str:
         return "redefect-replica"
