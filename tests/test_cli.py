@@ -73,7 +73,7 @@ def test_what_should_not_happen_is_still_one_sentence(root: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_store_and_the_files_as_they_were(redefect: Run, root: Path, tmp_path: Path) -> None:
-    redefect("import", "study")
+    redefect("import", "threads", "data/demo/threads")
     redefect("export", "threads", "-o", tmp_path / "threads.jsonl")
     database = root / "data" / "build" / "demo" / "redefect.sqlite"
     before, exported = contents(database), (tmp_path / "threads.jsonl").read_bytes()

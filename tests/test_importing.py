@@ -19,7 +19,12 @@ from pipeline.thread import Comment, Thread
 
 
 def demo_study(root: Path) -> Study:
-    return read_study(root / "data" / "studies" / "demo.toml")
+    """Return the demo study, with its threads as a source to import: `make` crawls them."""
+    path = root / "data" / "studies" / "demo.toml"
+    source = '[[sources]]\nkind = "threads"\nname = "demo"\npath = "data/demo/threads"\n\n'
+    if source not in (text := path.read_text()):
+        path.write_text(text.replace("[[sources]]", source + "[[sources]]", 1))
+    return read_study(path)
 
 
 def many_threads(path: Path, count: int = 2500) -> Path:

@@ -36,7 +36,7 @@ def make(folder: Path, *arguments: str, expect: int = 0) -> str:
 
 def stages(folder: Path, *arguments: str) -> list[str]:
     lines = make(folder, "--dry-run", *arguments).splitlines()
-    return [line.split("redefect ")[1].split(" --study")[0] for line in lines if "redefect " in line]
+    return [line.rpartition("redefect ")[2].split(" --study")[0] for line in lines if "redefect " in line]
 
 
 def touch(path: Path) -> None:
@@ -45,8 +45,10 @@ def touch(path: Path) -> None:
 
 
 def test_make_runs_the_demo_once_and_then_only_what_a_change_asks_for(checkout: Path) -> None:
-    assert stages(checkout) == ["import study", "findings", "export tables", "export figures"]
+    everything = ["collect", "select issues", "import study", "findings", "export tables", "export figures"]
+    assert stages(checkout) == everything
     out = make(checkout)
+    assert "11 requests sent, 11 expected by the plan" in out
     assert "made data/build/demo/flaws.csv" in out
     assert "made data/build/demo/figures: " in out
     assert "Nothing to be done" in make(checkout)
@@ -58,8 +60,12 @@ def test_make_runs_the_demo_once_and_then_only_what_a_change_asks_for(checkout: 
     assert "import study" not in stages(checkout)
     os.utime(checkout / "pipeline" / "analyze" / "figures.py", (0, 0))
     touch(checkout / "data" / "demo" / "labels.csv")
-    assert stages(checkout) == ["import study", "findings", "export tables", "export figures"]
+    assert stages(checkout) == everything[2:]
     os.utime(checkout / "data" / "demo" / "labels.csv", (0, 0))
+    threads = checkout / "data" / "demo" / "threads" / "umbrafield__mx-sparrow.jsonl"
+    touch(threads)
+    assert stages(checkout) == everything
+    os.utime(threads, (0, 0))
     touch(checkout / "data" / "studies" / "cv-reengineering.toml")
     assert stages(checkout) == []
 

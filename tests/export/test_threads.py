@@ -28,7 +28,7 @@ def test_what_is_not_known_stays_unknown() -> None:
 
 
 def test_an_export_reads_back_to_the_same_bytes(redefect: Run, tmp_path: Path) -> None:
-    redefect("import", "study")
+    redefect("import", "threads", "data/demo/threads")
     redefect("export", "threads", "-o", tmp_path / "one.jsonl")
     redefect("import", "threads", tmp_path / "one.jsonl", "--database", tmp_path / "second.sqlite")
     redefect("export", "threads", "-o", tmp_path / "two.jsonl", "--database", tmp_path / "second.sqlite")
