@@ -6,7 +6,7 @@ goes on where it was, and an archive of its answers, stored in their order, give
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -169,6 +169,7 @@ class Crawl:
         self._archive = archive
         self._watch = watch or Unwatched()
         self._size = PAGE
+        self._absent: set[str] = set()
 
     def run(self, wish: Wish, announce: Callable[[list[Step]], None] = lambda _: None) -> CrawlReport:
         """Bring what is wished for, and what of it is new or has changed since the last time.
@@ -228,7 +229,7 @@ class Crawl:
         return min(issues, (selection.most_commented or 0) + ceil(share * issues))
 
     def _check_that_fixes_can_be_known(self, wish: Wish) -> None:
-        if wish.repositories and self._study.selection.with_fix and not self._client.has_token:
+        if wish.repositories and not wish.whole and self._study.selection.with_fix and not self._client.has_token:
             highest: dict[str, int] = {}
             for issue in wish.named:
                 highest[issue.repository] = max(highest.get(issue.repository, 0), issue.number)
@@ -287,7 +288,7 @@ class Crawl:
                 self._ask(OneRepository(repository=name))
                 if self._study.selection.minimum_closed_issues:
                     self._ask(ClosedIssueCount(repository=name))
-        return [name for name in repositories if name not in self.report.places or name not in new]
+        return [name for name in repositories if name not in self._absent]
 
     def _list_issues(self, name: str, *, comments: bool, rest: bool) -> None:
         selection = self._study.selection
@@ -443,13 +444,13 @@ class Crawl:
         try:
             page = self._client.ask(question, etag, received, divisible=divisible)
         except GoneError as gone:
-            self.report.places[question.place] = str(gone)
+            self._note_absent({question.place: str(gone)})
             return None
         if page.unchanged:
             self.report.unchanged += 1
             return page
         self.report.answers[question.kind] += 1
-        self.report.places |= page.missing
+        self._note_absent(page.missing)
         for facts in page.repositories:
             if facts.now.lower() != facts.name.lower():
                 self.report.places[facts.name] = f"is called {facts.now} today"
@@ -458,6 +459,10 @@ class Crawl:
         comments = len(page.comments) + sum(len(part.comments) for part in page.threads)
         self._watch.stored(len(page.issues), comments)
         return page
+
+    def _note_absent(self, missing: Mapping[str, str]) -> None:
+        self.report.places |= missing
+        self._absent |= set(missing)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
