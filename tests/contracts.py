@@ -25,7 +25,7 @@ from referencing.jsonschema import DRAFT4
 SCALARS = {
     "DateTime": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "BigInt": r"\d+",
-    "GitObjectID": r"[0-9a-f]{40}",
+    "GitObjectID": r"[0-9a-f]{7,40}",  # 40 on GitHub; a thread may know only its beginning
     "URI": r"https?://\S+",
 }
 

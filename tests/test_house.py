@@ -28,6 +28,11 @@ def test_no_stage_imports_a_later_one(stage: str) -> None:
         assert imported(path) & later == set(), path
 
 
+def test_the_replica_is_a_tracker_of_its_own() -> None:
+    for path in (CHECKOUT / "pipeline" / "replica").glob("*.py"):
+        assert imported(path) <= {"replica", "thread", "errors"}, path
+
+
 def tracked() -> list[Path]:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=False)
     if done.returncode:

@@ -174,9 +174,8 @@ class Replica:
         resource: Resource = "search" if pattern.startswith("/search/") else "core"
         if client.token in self._limits.revoked:
             return _json(problem(401, "Bad credentials"), self._budgets.look(Client(client.address), resource))
-        if pattern == "/rate_limit" and function is None:
-            return self._tagged(request, self._rate_limit(client), self._budgets.look(client, "core"))
-        allowance = self._budgets.charge(client, resource, 1)
+        free = pattern == "/rate_limit" and function is None
+        allowance = self._budgets.look(client, resource) if free else self._budgets.charge(client, resource, 1)
         if allowance.exhausted:
             return _json(_exceeded(client), allowance)
         if fault is not None and (broken := self._broken(fault, client, allowance, is_graphql=False)) is not None:
@@ -188,10 +187,13 @@ class Replica:
             row = self._world.repository(values["owner"], values["repo"])
             if row is not None:
                 return _json(rest.moved(rest.by_id(call, row)), allowance)
-        answer = rest.answer(call, function, values) if function else problem(404, "Not Found")
+        if free:
+            answer = self._rate_limit(client)
+        else:
+            answer = rest.answer(call, function, values) if function else problem(404, "Not Found")
         response = self._tagged(request, answer, allowance)
         if response.status_code == 304:
-            if client.token is not None:
+            if client.token is not None and not free:
                 response.headers.update(self._budgets.charge(client, resource, -1).headers)
             return response
         return self._spoiled(fault, response)
@@ -210,10 +212,11 @@ class Replica:
         except ValueError:
             return _json(problem(400, "Problems parsing JSON"), self._budgets.charge(client, "graphql", 1))
         query = sent.get("query") if isinstance(sent, dict) else None
+        variables = sent.get("variables") if isinstance(sent, dict) else None
         plan: graphql.Plan | None = None
         if isinstance(query, str):
             try:
-                plan = graphql.plan(query, sent.get("variables") or {}, sent.get("operationName"))
+                plan = graphql.plan(query, variables if isinstance(variables, dict) else {}, sent.get("operationName"))
                 refused: dict[str, Any] = {}
             except graphql.InvalidQueryError as error:
                 refused = error.answer

@@ -119,13 +119,21 @@ class World:
     """Everything that the replica serves, in a SQLite file that is made anew; threads may use it at the same time.
 
     What the threads given do not know is made up, always the same way: see `add`.
+
+    Raises
+    ------
+    RedefectError
+        If the file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
-        for ending in ("", "-wal", "-shm"):
-            path.with_name(path.name + ending).unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+        except OSError as error:
+            raise RedefectError(f"{path}: cannot be made anew ({error.strerror}); give another file.") from None
         self._lock = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writer = self._connect()
@@ -170,10 +178,14 @@ class World:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise RedefectError(f"{self._path}: cannot be written ({error}).") from None
             except BaseException:
                 self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     # Filling
 
@@ -186,6 +198,7 @@ class World:
         - state: closed; closed at: with the last comment, but not after the last update
         - updated: the latest of all other times
         - comments: an hour after what was before, or less when the last update leaves less room
+        - ids: counted up as threads and their comments are given
         - repository: made on 2015-01-01 or, if that is earlier, a day before its first issue; 1,000 to 9,999 stars, by its name
 
         Raises

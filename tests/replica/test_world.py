@@ -117,6 +117,12 @@ def test_a_new_world_forgets_what_the_file_held(tmp_path: Path) -> None:
             world.add([thread(1)])
 
 
+def test_a_file_that_cannot_be_made_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RedefectError, match=r"cannot be made anew \(.*\); give another file\.$"):
+        World(tmp_path / "file" / "world")
+
+
 def test_a_thread_that_is_given_twice_is_refused(world: World) -> None:
     with pytest.raises(RedefectError, match="twice"):
         world.add([thread(1)])
