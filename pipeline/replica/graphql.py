@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib import resources
@@ -298,8 +298,7 @@ def _issues(row: RepositoryRow, context: _Context, **arguments: Any) -> Value:
     first = arguments.get("first")
     if first is not None:
         after = arguments.get("after")
-        wanted = Selection(**{**_fields_of(selection), "after": tuple(_read_cursor(after)) if after else None})
-        found = context.world.issues(row.id, wanted, first + 1)
+        found = context.world.issues(row.id, replace(selection, after=_place(after) if after else None), first + 1)
         page = _Page([one.id for one in found[:first]])
         connection["nodes"] = [_issue_value(row, one, page) for one in found[:first]]
         last = found[:first][-1] if found[:first] else None
@@ -320,8 +319,11 @@ def _read_time(text: str) -> str:
         raise GraphQLError(f"{text!r} is no time like 2020-01-31T12:00:00Z.") from None
 
 
-def _fields_of(selection: Selection) -> Value:
-    return {name: getattr(selection, name) for name in ("state", "since", "labels", "pulls", "sort", "descending")}
+def _place(cursor: str) -> tuple[str | int, int]:
+    values = _read_cursor(cursor)
+    if len(values) != 2:
+        _no_cursor(cursor)
+    return values[0], values[1]
 
 
 def _issue_or_pull(row: RepositoryRow, what: str, kinds: Sequence[bool], context: _Context, *, number: int) -> Value:
@@ -476,5 +478,9 @@ def _read_cursor(cursor: str) -> list[Any]:
         if not text.startswith("cursor:v2:") or not isinstance(values, list) or not values:
             raise ValueError
     except (binascii.Error, ValueError):
-        _fail("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.")
+        _no_cursor(cursor)
     return values
+
+
+def _no_cursor(cursor: str) -> NoReturn:
+    _fail("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.")

@@ -179,12 +179,14 @@ class World:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
-                raise RedefectError(f"{self._path}: cannot be written ({error}).") from None
-            except BaseException:
-                self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.IntegrityError):
+                    reason = "one number would belong to two issues of a repository; give each once"
+                    raise RedefectError(f"{self._path}: {reason}.") from None
+                if isinstance(error, sqlite3.OperationalError):
+                    raise RedefectError(f"{self._path}: cannot be written ({error}).") from None
                 raise
 
     # Filling
@@ -247,10 +249,7 @@ class World:
                 comments.append((next(self._comment_ids), number, repository, remark.author, when, when, remark.body))
                 if remark.author:
                     people.add(remark.author)
-        try:
-            connection.executemany("INSERT INTO issue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", issues)
-        except sqlite3.IntegrityError:
-            raise RedefectError(f"{self._path}: a thread was given to the replica twice; give each once.") from None
+        connection.executemany("INSERT INTO issue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", issues)
         connection.executemany("INSERT INTO comment VALUES (?, ?, ?, ?, ?, ?, ?)", comments)
         _put_people(connection, people)
 
@@ -449,12 +448,6 @@ class World:
                 return None
             moved = connection.execute("SELECT * FROM issue WHERE id = ?", gone).fetchone()
         return Gone(IssueRow._make(moved) if moved else None)
-
-    def issue_with_id(self, number: int) -> IssueRow | None:
-        """Return the issue or pull request with this id."""
-        with self._reading() as connection:
-            row = connection.execute("SELECT * FROM issue WHERE id = ?", (number,)).fetchone()
-        return IssueRow._make(row) if row else None
 
     def issues(self, repository: int, selection: Selection, limit: int, offset: int = 0) -> list[IssueRow]:
         """Return a repository's issues, those with equal sort values ordered by number."""

@@ -197,8 +197,10 @@ def test_a_page_has_a_hundred_records_at_most(world: World) -> None:
 
 
 def test_a_cursor_that_is_none_is_an_error(world: World) -> None:
-    answer = ask(world, LISTING, **ANVIL, first=1, after="nonsense")
-    assert (answer["data"]["repository"], answer["errors"][0]["type"]) == (None, "INVALID_CURSOR_ARGUMENTS")
+    of_a_comment = ask(world, THREADS, **BATCH)["data"]["r0"]["i5"]["comments"]["pageInfo"]["endCursor"]
+    for cursor in ("nonsense", of_a_comment):
+        answer = ask(world, LISTING, **ANVIL, first=1, after=cursor)
+        assert (answer["data"]["repository"], answer["errors"][0]["type"]) == (None, "INVALID_CURSOR_ARGUMENTS")
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,17 @@ def test_a_file_that_cannot_be_made_is_an_error_of_one_sentence(tmp_path: Path) 
         World(tmp_path / "file" / "world")
 
 
-def test_a_thread_that_is_given_twice_is_refused(world: World) -> None:
-    with pytest.raises(RedefectError, match="twice"):
-        world.add([thread(1)])
+def test_a_number_that_is_given_twice_is_refused_and_nothing_changes(world: World) -> None:
+    before = issue(world, "acme/anvil", 1)
+    for change in (
+        lambda: world.add([thread(9), thread(1, title="Another")]),
+        lambda: world.transfer("acme/anvil", 1, "acme/rocket", 1),
+        lambda: world.add_pull_request("acme/anvil", 1, "Another", at(1)),
+    ):
+        with pytest.raises(RedefectError, match=r"one number would belong to two issues of a repository; give each once\.$"):
+            change()
+    assert issue(world, "acme/anvil", 1) == before
+    assert numbers(world, "acme/anvil") == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_threads_stream_through_with_flat_memory(tmp_path: Path) -> None:
