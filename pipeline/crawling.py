@@ -46,7 +46,10 @@ from pipeline.store.crawls import CrawlState, IssueState
 from pipeline.store.session import Store
 from pipeline.study import Study
 
-_ISSUES, _COMMENTS = "issues", "comments"
+_FACTS, _COMMENTS = "facts", "comments"
+_LISTED = {"all": "issues", "closed": "closed issues", "open": "open issues"}
+"""What a crawl of a repository is made of, as the store keeps where each part stands: its facts, the listing of its issues (a
+listing of closed ones is not one of all), and the listing of all its comments."""
 _MOST_RESTARTS = 5
 
 
@@ -192,7 +195,7 @@ class Crawl:
             self.report.plan += listings
             announce(self.report.plan)
             for step in listings:
-                self._list_issues(step.repository, comments=step.how == "graphql, with comments", rest=step.how == "rest")
+                self._list_issues(step.repository, wish, step.how)
             self._fetch_threads(there, wish, announce)
         finally:
             self.report.requests = self._client.requests
@@ -212,16 +215,20 @@ class Crawl:
             wanted = self._wanted(connection, there, wish)
             counts = {name: [s.comment_count for s in states] for name, states in wanted.items()}
             for name in there:
-                stands = crawls.state(connection, name, _ISSUES) or CrawlState()
+                stands = (
+                    crawls.state(connection, name, _LISTED["all" if wish.whole else self._study.selection.state]) or CrawlState()
+                )
                 if not stands.counts.get("complete"):  # as many as may be drawn; how long their threads are is not known yet
-                    counts[name] += [0] * (self._most_drawn(name, stands.counts.get("issues") or 0) - len(counts[name]))
+                    counts[name] += [0] * (self._most_drawn(connection, name) - len(counts[name]))
             totals = {name: _comments_to_list(connection, name, states) for name, states in wanted.items()}
         threads = plan_threads(counts, totals, has_token=self._client.has_token)
         return steps + [step for step in threads if step.how != "nothing"]
 
-    def _most_drawn(self, name: str, issues: int) -> int:
+    def _most_drawn(self, connection: Connection, name: str) -> int:
         """Return how many issues of a repository may be drawn at most."""
         selection = self._study.selection
+        facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+        issues = (facts.get("closed_issues") if selection.state == "closed" else facts.get("issues")) or 0
         if not selection.most_commented and not selection.random_share_of_largest_zoos:
             return issues
         zoo = any(r.kind == "zoo" for r in self._study.repositories if r.name.casefold() == name.casefold())
@@ -249,13 +256,13 @@ class Crawl:
         steps = []
         with self._store.reading() as connection:
             for name in repositories:
-                stands = crawls.state(connection, name, _ISSUES)
-                counts = {} if stands is None else stands.counts
-                issues, pull_requests = counts.get("issues"), counts.get("pull_requests")
-                if counts.get("complete"):
+                facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+                issues, pull_requests = facts.get("issues"), facts.get("pull_requests")
+                stands = crawls.state(connection, name, _LISTED["all" if whole else selection.state]) or CrawlState()
+                if stands.counts.get("complete"):
                     issues, pull_requests = 1, 0  # what changed since: a page, as a rule
-                elif selection.state == "closed":
-                    issues = counts.get("closed_issues", issues)
+                elif selection.state == "closed" and not whole:
+                    issues = facts.get("closed_issues", issues)
                 steps.append(
                     plan_issues(
                         name, issues=issues, pull_requests=pull_requests, comments=whole,
@@ -266,7 +273,7 @@ class Crawl:
 
     def _unknown(self, repositories: Sequence[str]) -> list[str]:
         with self._store.reading() as connection:
-            return [name for name in repositories if crawls.state(connection, name, _ISSUES) is None]
+            return [name for name in repositories if crawls.state(connection, name, _FACTS) is None]
 
     def _plan_facts(self, repositories: Sequence[str]) -> list[Step]:
         new = len(self._unknown(repositories))
@@ -290,16 +297,18 @@ class Crawl:
                     self._ask(ClosedIssueCount(repository=name))
         return [name for name in repositories if name not in self._absent]
 
-    def _list_issues(self, name: str, *, comments: bool, rest: bool) -> None:
+    def _list_issues(self, name: str, wish: Wish, how: How) -> None:
         selection = self._study.selection
+        wanted = "all" if wish.whole else selection.state
+        comments, rest = how == "graphql, with comments", how == "rest"
         restarts = 0
         while True:
             with self._store.reading() as connection:
-                stands = crawls.state(connection, name, _ISSUES) or CrawlState()
+                stands = crawls.state(connection, name, _LISTED[wanted]) or CrawlState()
             since, after = _position(stands.cursor)
             question = IssuePage(
                 api="rest" if rest else "graphql", repository=name, since=since, after=after, size=PAGE if rest else self._size,
-                state="all" if stands.counts.get("complete") else selection.state, adds=selection.state,
+                state="all" if stands.counts.get("complete") else wanted, adds=wanted,
                 comments=comments, pull_requests=selection.pull_requests,
             )  # fmt: skip
             try:
@@ -324,7 +333,7 @@ class Crawl:
             )
         self._client.incidents.count("a listing that is limited in pages", "listed anew from where it stopped")
         with self._writing() as connection:
-            for resource in (_ISSUES, _COMMENTS):
+            for resource in (*_LISTED.values(), _COMMENTS):
                 if (stands := crawls.state(connection, name, resource)) is not None:
                     since, _ = _position(stands.cursor)
                     crawls.put_state(connection, name, resource, stands._replace(cursor=_cursor(since, None)))
@@ -500,16 +509,17 @@ def store_answer(connection: Connection, question: Question, page: Page) -> int:
     if isinstance(question, CommentPage):
         changed += crawls.put_comments(connection, question.repository, page.comments)
     if isinstance(question, IssuePage) and not page.missing:
-        _advance(connection, question, _ISSUES, page)
+        _advance(connection, question, _LISTED[question.adds], page)
     elif isinstance(question, CommentPage):
         _advance(connection, question, _COMMENTS, page)
         if page.after is None:
             crawls.complete_by_count(connection, question.repository)
     elif isinstance(question, RepositoryFacts):
         for facts in page.repositories:
-            stands = crawls.state(connection, facts.name, _ISSUES) or CrawlState()
             numbers = {"issues": facts.issues, "pull_requests": facts.pull_requests, "closed_issues": facts.closed_issues}
-            crawls.put_state(connection, facts.name, _ISSUES, stands._replace(counts=stands.counts | numbers))
+            crawls.put_state(connection, facts.name, _FACTS, CrawlState(counts=numbers))
+    elif isinstance(question, OneRepository):
+        crawls.put_state(connection, question.repository, _FACTS, CrawlState())
     elif isinstance(question, ClosedIssueCount) and page.total is not None:
         crawls.put_closed_issues(connection, question.repository, page.total)
     return changed
@@ -565,11 +575,12 @@ def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueS
     """
     if (stands := crawls.state(connection, name, _COMMENTS)) is not None and stands.counts.get("complete"):
         return sum(state.comment_count for state in wanted)
-    counts = (crawls.state(connection, name, _ISSUES) or CrawlState()).counts
-    if not counts.get("complete"):
+    listings = [crawls.state(connection, name, resource) for resource in _LISTED.values()]
+    if not any(stands is not None and stands.counts.get("complete") for stands in listings):
         return None
     total, listed = crawls.comment_total(connection, name), crawls.held(connection, name).issues
-    if counts.get("issues") is None or not listed:
+    facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+    if facts.get("issues") is None or not listed:
         return total
-    everything: int = counts["issues"] + counts["pull_requests"]
+    everything: int = facts["issues"] + facts["pull_requests"]
     return round(total / listed * everything)

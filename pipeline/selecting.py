@@ -108,6 +108,7 @@ def find_repositories(study: Study, client: Client) -> list[Decision]:
     found: dict[str, CandidateRepository] = {}
     for search in selection.searches:
         question = RepositorySearch(words=search.words, minimum_stars=selection.minimum_stars)
+        asked = 0
         while True:
             try:
                 page = client.ask(question)
@@ -118,10 +119,11 @@ def find_repositories(study: Study, client: Client) -> list[Decision]:
             if page.after is None:
                 break
             fewest = min((r.stars for r in page.repositories), default=None)
-            if int(page.after) * PAGE > MOST_SEARCHED and fewest is not None and fewest != question.maximum_stars:
-                question = question.model_copy(update={"maximum_stars": fewest, "page": 1})
+            asked += 1
+            if asked * PAGE >= MOST_SEARCHED and fewest is not None and fewest != question.maximum_stars:
+                question, asked = question.model_copy(update={"maximum_stars": fewest, "after": None}), 0
             else:
-                question = question.model_copy(update={"page": int(page.after)})
+                question = question.model_copy(update={"after": page.after})
     names = sorted((r.name for r in found.values()), key=str.casefold)
     closed: dict[str, int | None] = {}
     if not selection.minimum_closed_issues:

@@ -374,7 +374,7 @@ def _check_graphql(body: Any) -> None:
     errors = body.get("errors") or ()
     kinds = {str(error.get("type") or "") for error in errors}
     text = " ".join(str(error.get("message") or "") for error in errors).lower()
-    if "RATE_LIMITED" in kinds or Requester.isPrimaryRateLimitError(text):
+    if kinds & {"RATE_LIMITED", "RATE_LIMIT"} or Requester.isPrimaryRateLimitError(text):
         raise _FailedError("a rate limit that was reached")
     if Requester.isSecondaryRateLimitError(text):
         raise _FailedError("a secondary rate limit")

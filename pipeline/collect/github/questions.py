@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import requests
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from pipeline.facts import CrawledComment, CrawledIssue, CrawledRepository, IssueReference, ThreadPart
@@ -170,9 +172,7 @@ class IssuePage(_Question):
             parameters: Parameters = {"state": self.state, "sort": "updated", "direction": "asc", "per_page": self.size}
             if self.since is not None:
                 parameters["since"] = _text_of(self.since)
-            if self.after is not None:
-                parameters["page"] = self.after
-            return Call(f"/repos/{self.repository}/issues", parameters)
+            return Call(f"/repos/{self.repository}/issues", parameters | _further(self.after))
         owner, name = self.repository.split("/")
         variables = {
             "owner": owner,
@@ -193,8 +193,7 @@ class IssuePage(_Question):
                     page.passed_over += 1
                 else:
                     page.issues.append(issue)
-            if 'rel="next"' in headers.get("link", ""):
-                page.after = str(int(self.after or 1) + 1)
+            page.after = _next(headers)
             page.last_update = max((_time(item["updated_at"]) for item in body), default=None)
             return page
         node = body["data"]["repository"]
@@ -235,17 +234,14 @@ class CommentPage(_Question):
         parameters: Parameters = {"sort": "updated", "direction": "asc", "per_page": PAGE}
         if self.since is not None:
             parameters["since"] = _text_of(self.since)
-        if self.after is not None:
-            parameters["page"] = self.after
-        return Call(f"/repos/{self.repository}/issues/comments", parameters)
+        return Call(f"/repos/{self.repository}/issues/comments", parameters | _further(self.after))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(etag=headers.get("etag"))
         for item in body:
             number = int(item["issue_url"].rpartition("/")[2])
             page.comments.append((IssueReference(self.repository, number), _rest_comment(item)))
-        if 'rel="next"' in headers.get("link", ""):
-            page.after = str(int(self.after or 1) + 1)
+        page.after = _next(headers)
         page.last_update = max((comment.updated_at for _, comment in page.comments), default=None)
         return page
 
@@ -267,13 +263,14 @@ class ThreadPage(_Question):
         return f"{self.repository}#{self.number}"
 
     def call(self) -> Call:
-        parameters: Parameters = {"per_page": PAGE} | ({} if self.after is None else {"page": self.after})
-        return Call(f"/repos/{self.repository}/issues/{self.number}/comments", parameters)
+        parameters: Parameters = {"per_page": PAGE}
+        return Call(f"/repos/{self.repository}/issues/{self.number}/comments", parameters | _further(self.after))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
-        after = str(int(self.after or 1) + 1) if 'rel="next"' in headers.get("link", "") else None
         comments = [_rest_comment(item) for item in body]
-        return Page(threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, after)])
+        return Page(
+            threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, _next(headers))]
+        )
 
 
 class OneIssue(_Question):
@@ -373,7 +370,7 @@ class RepositorySearch(_Question):
     words: str
     minimum_stars: int
     maximum_stars: int | None = None
-    page: int = 1
+    after: str | None = None
 
     @property
     def about(self) -> str:
@@ -381,11 +378,10 @@ class RepositorySearch(_Question):
 
     def call(self) -> Call:
         most = "*" if self.maximum_stars is None else self.maximum_stars
-        return Call(
-            "/search/repositories",
-            {"q": f"{self.words} stars:{self.minimum_stars}..{most}", "sort": "stars", "order": "desc", "per_page": PAGE,
-             "page": self.page},
-        )  # fmt: skip
+        parameters: Parameters = {
+            "q": f"{self.words} stars:{self.minimum_stars}..{most}", "sort": "stars", "order": "desc", "per_page": PAGE,
+        }  # fmt: skip
+        return Call("/search/repositories", parameters | _further(self.after))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(total=int(body["total_count"]))
@@ -394,7 +390,7 @@ class RepositorySearch(_Question):
             for r in body["items"]
             if not r["fork"] and not r.get("archived", False)
         ]
-        page.after = str(self.page + 1) if 'rel="next"' in headers.get("link", "") else None
+        page.after = _next(headers)
         return page
 
 
@@ -486,6 +482,20 @@ _ISSUES_WITH_COMMENTS = (
     + _ISSUE
     + _COMMENTS
 )
+
+
+def _next(headers: Mapping[str, str]) -> str | None:
+    """Return how a listing goes on, as its Link header has it: by a page's number, or, where GitHub does so, by a cursor."""
+    links = requests.utils.parse_header_links(headers.get("link", ""))
+    for link in links:
+        if link.get("rel") == "next":
+            given = dict(parse_qsl(urlsplit(link["url"]).query))
+            return urlencode([(key, given[key]) for key in ("after", "page") if key in given])
+    return None
+
+
+def _further(after: str | None) -> Parameters:
+    return dict(parse_qsl(after or ""))
 
 
 def _query(name: str, variables: dict[str, Any], selection: str, *fragments: str) -> Call:
