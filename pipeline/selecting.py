@@ -8,12 +8,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from pipeline import __version__
-from pipeline.collect.github.client import Client, PaginationLimitedError
+from pipeline.collect.github.client import Client
 from pipeline.collect.github.questions import (
     MOST_SEARCHED,
     PAGE,
     ClosedIssueCount,
-    Page,
     RepositoryFacts,
     RepositorySearch,
 )
@@ -108,22 +107,17 @@ def find_repositories(study: Study, client: Client) -> list[Decision]:
     found: dict[str, CandidateRepository] = {}
     for search in selection.searches:
         question = RepositorySearch(words=search.words, minimum_stars=selection.minimum_stars)
-        asked = 0
         while True:
-            try:
-                page = client.ask(question)
-            except PaginationLimitedError:
-                page = Page()
+            page = client.ask(question)
             for r in page.repositories:
                 found.setdefault(r.name.casefold(), CandidateRepository(r.name, search.kind, search.architecture, r.stars))
-            if page.after is None:
-                break
             fewest = min((r.stars for r in page.repositories), default=None)
-            asked += 1
-            if asked * PAGE >= MOST_SEARCHED and fewest is not None and fewest != question.maximum_stars:
-                question, asked = question.model_copy(update={"maximum_stars": fewest, "after": None}), 0
-            else:
+            if page.after is not None:
                 question = question.model_copy(update={"after": page.after})
+            elif (page.total or 0) > MOST_SEARCHED and fewest not in (None, question.maximum_stars):
+                question = question.model_copy(update={"maximum_stars": fewest, "after": None})
+            else:
+                break
     names = sorted((r.name for r in found.values()), key=str.casefold)
     closed: dict[str, int | None] = {}
     if not selection.minimum_closed_issues:

@@ -13,6 +13,8 @@ import pytest
 
 import pipeline
 from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
+from pipeline.collect.github.budget import TOKEN_VARIABLES
+from pipeline.collect.github.client import ADDRESS_VARIABLE
 from pipeline.importing import import_study, import_threads
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
@@ -134,7 +136,11 @@ def redefect(root: Path) -> Run:
     """Run the command in a process of its own, in `root`, and return what it printed."""
 
     def run(*arguments: str | Path, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if k not in (LOCAL_FOLDER_VARIABLE, "REDEFECT_DATABASE")}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if k not in (LOCAL_FOLDER_VARIABLE, "REDEFECT_DATABASE", ADDRESS_VARIABLE, *TOKEN_VARIABLES)
+        }
         done = subprocess.run(
             [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
             cwd=root, env=clean | environment, capture_output=True, text=True, timeout=120, check=False,

@@ -1,9 +1,13 @@
+import json
+import re
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import CHECKOUT, Run, contents
 
 from pipeline import __version__
@@ -143,3 +147,82 @@ def test_the_first_five_lines_of_the_readme_work(redefect: Run, root: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert "Stage (n = 152; fictional data)" in done.stdout
+
+
+SERVED = ["replica", "run", "--threads", CHECKOUT / "data" / "demo" / "threads"]
+COLLECT = ["--", sys.executable, "-m", "pipeline.cli", "collect"]
+
+
+def test_the_demo_is_crawled_from_its_replica_and_a_second_time_changes_nothing(redefect: Run, root: Path) -> None:
+    first = redefect(*SERVED, *COLLECT)
+    assert "Plan: 9 requests" in first.stdout
+    assert "11 requests sent, 11 expected by the plan; 1,162 issues and comments new or changed." in first.stdout
+    report = json.loads((root / "data" / "build" / "demo" / "crawl.json").read_text())
+    assert report["requests"] == {"expected": 11, "sent": 11, "unchanged": 0}
+    assert sum(r["complete"] for r in report["repositories"]) == 168
+    assert "8 requests sent, 8 expected by the plan; 0 issues and comments" in redefect(*SERVED, *COLLECT).stdout
+    before = contents(root / "data" / "build" / "demo" / "redefect.sqlite")
+    redefect(*SERVED, *COLLECT)
+    assert contents(root / "data" / "build" / "demo" / "redefect.sqlite") == before
+
+
+def test_a_store_is_rebuilt_from_the_archive_of_a_crawl_without_the_network(redefect: Run, root: Path) -> None:
+    redefect(*SERVED, *COLLECT, "--archive", "archive")
+    done = redefect("collect", "--from-archive", "archive", "--database", "rebuilt.sqlite", GITHUB_API_URL="http://127.0.0.1:9")
+    assert done.stdout == "11 answers stored from archive.\n"
+    assert contents(root / "rebuilt.sqlite") == contents(root / "data" / "build" / "demo" / "redefect.sqlite")
+
+
+def test_a_plan_is_printed_without_fetching_an_issue(redefect: Run, root: Path) -> None:
+    done = redefect(*SERVED, *COLLECT, "--dry-run")
+    assert "Nothing fetched; 1 requests sent to learn the numbers." in done.stdout
+    assert "graphql batches" in done.stdout
+    assert not (root / "data" / "build" / "demo" / "crawl.json").exists()
+
+
+def test_labelled_threads_are_crawled_by_number(redefect: Run) -> None:
+    assert "2 requests sent, 2 expected" in redefect(*SERVED, *COLLECT, "--labelled").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["collect"], {"GITHUB_API_URL": "http://127.0.0.1:9"}, "closed with a fix: GitHub tells that by GraphQL only"),
+        (["collect"], {"GITHUB_API_URL": "api"}, "The address of the API (GITHUB_API_URL) must be like https://"),
+        (
+            ["collect", "--first-wait", "0.001"],
+            {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_TOKEN": "x"},
+            "GitHub gave no usable answer 10 times in a row for facts of 8 repositories (the last time: no connection)",
+        ),
+        (["collect", "--from-archive", "none"], {}, "answers.jsonl: cannot be read (No such file or directory)"),
+        (["replica", "serve"], {}, "Give what to serve: a file or folder of threads, or a store by --database."),
+        (["replica", "serve", "none.jsonl"], {}, "none.jsonl: cannot be read"),
+        ([*SERVED, "--", "no-such-command"], {}, "no-such-command: cannot be run (No such file or directory)."),
+    ],
+)
+def test_what_keeps_a_crawl_from_beginning_is_one_sentence(
+    redefect: Run, arguments: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    done = redefect(*arguments, expect=1, **environment)
+    assert sentence in done.stderr
+
+
+def test_the_replica_serves_until_it_is_interrupted(root: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.cli", "replica", "serve", str(SERVED[-1]), "--port", "0"]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[0]
+    answer = requests.get(f"{address}/repos/quillon/keras-heron/issues", timeout=10)
+    assert len(answer.json()) == 2  # open ones only, as GitHub does
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert "Traceback" not in errors
+    assert process.returncode == 130
+
+
+def test_the_replica_serves_what_a_store_holds(redefect: Run, root: Path) -> None:
+    redefect("import", "threads", "data/demo/threads", "--database", "one.sqlite")
+    redefect("replica", "run", "--database", "one.sqlite", *COLLECT, "--whole", "--database", "two.sqlite")
+    threads = [redefect("export", "threads", "--with-logins", "--database", f"{n}.sqlite").stdout for n in ("one", "two")]
+    known = [re.sub(r'"updated_at": [^,]*', "", text) for text in threads]
+    assert known[0] == known[1]

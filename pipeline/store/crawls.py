@@ -64,11 +64,15 @@ def state(connection: Connection, repository: str, resource: str) -> CrawlState 
 def put_state(connection: Connection, repository: str, resource: str, new: CrawlState | None) -> None:
     """Store where a crawl stands; None forgets it."""
     key = {"repository_id": repository_id(connection, repository), "resource": resource}
-    if state(connection, repository, resource) == new:
+    old = state(connection, repository, resource)
+    if old == new:
         return
-    connection.execute(delete(_CRAWL).filter_by(**key))
-    if new is not None:
+    if old is None and new is not None:
         connection.execute(insert(_CRAWL).values(**key, **new._asdict()))
+    elif new is not None:
+        connection.execute(update(_CRAWL).filter_by(**key).values(**new._asdict()))
+    else:
+        connection.execute(delete(_CRAWL).filter_by(**key))
 
 
 def put_facts(connection: Connection, repositories: Iterable[CrawledRepository]) -> None:
