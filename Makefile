@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings test coverage check bench clean
+.PHONY: all help study-data collect findings test coverage check bench bench-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -89,6 +89,18 @@ check: $(READY) ## run the linter, the formatter's check and the type checker
 
 bench: $(READY) ## time the import of Denchmark beside the bare minimum (needs ../shared)
 	$(BIN)/python tests/benchmarks/import_denchmark.py
+
+# The tools that the crawl is measured against, each in a virtual environment of its own.
+PEERS := data/build/peers
+$(PEERS)/perceval/ready: PEER := perceval==1.6.1
+$(PEERS)/github-to-sqlite/ready: PEER := github-to-sqlite==2.9.1
+$(PEERS)/%/ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER)
+	touch $@
+
+bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ## crawl beside Perceval and github-to-sqlite (needs ../shared)
+	$(BIN)/python tests/benchmarks/crawl.py
 
 clean: ## remove everything generated, but not the fetched data
 	rm -rf data/build .venv
