@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-
-from scipy.special import ndtri
+from statistics import NormalDist
 
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
@@ -221,7 +220,7 @@ def sample_size(population: int, margin: float, confidence: float = 0.95, share:
             raise RedefectError(f"A {name} of {value} cannot be: give one between 0 and 1, such as 0.05 for 5 %.")
     if population == 0:
         return 0
-    unlimited = float(ndtri((1 + confidence) / 2)) ** 2 * share * (1 - share) / margin**2
+    unlimited = NormalDist().inv_cdf((1 + confidence) / 2) ** 2 * share * (1 - share) / margin**2
     return min(population, max(1, math.ceil(unlimited / (1 + (unlimited - 1) / population))))
 
 
@@ -232,7 +231,7 @@ def margin_reached(population: int, drawn: int, confidence: float = 0.95, share:
     if drawn == population:
         return 0.0
     correction = (population - drawn) / (population - 1)
-    return float(ndtri((1 + confidence) / 2)) * math.sqrt(share * (1 - share) / drawn * correction)
+    return NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(share * (1 - share) / drawn * correction)
 
 
 def sample_sizes(drawn: Drawn, margin: float, confidence: float = 0.95) -> list[SampleSize]:
