@@ -6,11 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -84,22 +80,25 @@ class Store:
             raise RedefectError(f"{self._shown}: {reason}; the store is as it was before. {_advice(reason)}") from None
 
     def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        script = ScriptDirectory.from_config(config)
-        known = {revision.revision for revision in script.walk_revisions()}
+        known = sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
         with self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            has_tables = bool(inspect(connection).get_table_names())
-        if current == script.get_current_head():
+            tables = inspect(connection).get_table_names()
+            versioned = "alembic_version" in tables
+            current = connection.scalar(text("SELECT version_num FROM alembic_version")) if versioned else None
+        if current == known[-1]:
             return
         if current is not None and current not in known:
             raise RedefectError(
                 f"{self._shown}: was written by a newer version of ReDefect (schema '{current}'); "
                 "install that version, or give another database."
             )
-        if current is None and has_tables:
+        if current is None and tables:
             raise RedefectError(f"{self._shown}: is a database of something else; give another file or URL.")
+        from alembic import command  # only here: it takes longer to import than most commands do to run
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
         with self.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
