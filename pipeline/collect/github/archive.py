@@ -8,6 +8,8 @@ there is no credential in it. Replayed in order, the answers give the same store
 import gzip
 import hashlib
 import json
+import re
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,12 +79,14 @@ def _entry(folder: Path, line: bytes, where: str) -> tuple[Question, Page]:
         entry: dict[str, Any] = json.loads(line)
         question = QUESTION.validate_python(entry["question"], strict=False)
         digest, headers = str(entry["sha256"]), dict(entry["headers"])
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):  # a hash becomes a file's name: nothing else may
+            raise ValueError
     except (ValueError, KeyError, TypeError, ValidationError):
         raise RedefectError(f"{where}: is no entry of an archive; restore the archive.") from None
     path = _path(folder, digest)
     try:
         content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, zlib.error):
         raise RedefectError(f"{where}: the text {path.name} is missing or damaged; restore the archive.") from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise RedefectError(f"{where}: the text {path.name} is not the one that was archived; restore the archive.")
@@ -93,6 +97,4 @@ def _entry(folder: Path, line: bytes, where: str) -> tuple[Question, Page]:
 
 
 def _path(folder: Path, digest: str) -> Path:
-    if len(digest) != 64 or not digest.isalnum():  # a hash becomes a file's name: nothing else may
-        raise RedefectError(f"{folder}: '{digest[:70]}' is no SHA-256; restore the archive.")
     return folder / "texts" / digest[:2] / f"{digest}.json.gz"
