@@ -67,12 +67,12 @@ def put_state(connection: Connection, repository: str, resource: str, new: Crawl
     old = state(connection, repository, resource)
     if old == new:
         return
-    if old is None and new is not None:
-        connection.execute(insert(_CRAWL).values(**key, **new._asdict()))
-    elif new is not None:
-        connection.execute(update(_CRAWL).filter_by(**key).values(**new._asdict()))
-    else:
+    if new is None:
         connection.execute(delete(_CRAWL).filter_by(**key))
+    elif old is None:
+        connection.execute(insert(_CRAWL).values(**key, **new._asdict()))
+    else:
+        connection.execute(update(_CRAWL).filter_by(**key).values(**new._asdict()))
 
 
 def put_facts(connection: Connection, repositories: Iterable[CrawledRepository]) -> None:
