@@ -431,7 +431,6 @@ QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 """Reads a question back from the JSON that `model_dump` gives."""
 
 _FACTS = "nameWithOwner createdAt stargazerCount closed: issues(states: CLOSED) { totalCount }"
-_RATE = "rateLimit { cost limit remaining resetAt }"
 _ISSUE = """
 fragment issue on Issue {
   number title body state author { __typename login } createdAt updatedAt closedAt
@@ -466,7 +465,6 @@ _ISSUES_HEAD = f"""
 query Issues(
   $owner: String!, $name: String!, $since: DateTime, $states: [IssueState!], $size: Int!, $after: String
 ) {{
-  {_RATE}
   repository(owner: $owner, name: $name) {{
     {_FACTS}
     issues(
@@ -500,7 +498,7 @@ def _further(after: str | None) -> Parameters:
 
 def _query(name: str, variables: dict[str, Any], selection: str, *fragments: str) -> Call:
     declared = ", ".join(f"${key}: String{'' if key.startswith('a') else '!'}" for key in variables)
-    return Call(query=f"query {name}({declared}) {{ {_RATE} {selection} }}" + "".join(fragments), variables=variables)
+    return Call(query=f"query {name}({declared}) {{ {selection} }}" + "".join(fragments), variables=variables)
 
 
 def _repository_alias(i: int, full_name: str, variables: dict[str, Any]) -> str:
