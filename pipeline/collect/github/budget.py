@@ -21,8 +21,7 @@ def tokens_from(environment: Mapping[str, str]) -> list[str]:
         If one cannot be sent in a header; it is not shown.
     """
     for variable in TOKEN_VARIABLES:
-        if text := environment.get(variable, "").strip():
-            tokens = list(dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part))
+        if tokens := list(dict.fromkeys(part for part in re.split(r"[\s,]+", environment.get(variable, "")) if part)):
             for position, token in enumerate(tokens, start=1):
                 if not re.fullmatch(r"[!-~]+", token):
                     raise RedefectError(f"Token {position} in {variable} holds a character that no token has; copy it anew.")
@@ -41,7 +40,7 @@ class Budget:
     def left(self, now: float) -> float:
         """Return how many requests are left, as far as is known; a window that has ended is full again."""
         if self.remaining is None or now >= self.reset_at:
-            return float("inf") if self.limit is None else self.limit
+            return self.limit or float("inf")
         return self.remaining
 
 
