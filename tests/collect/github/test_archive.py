@@ -58,7 +58,7 @@ QUESTIONS: st.SearchStrategy[Question] = st.one_of(
     ),
     st.builds(
         RepositorySearch, words=st.text(st.characters(codec="utf-8")), minimum_stars=st.integers(0),
-        maximum_stars=st.none() | st.integers(0), page=st.integers(1, 10),
+        maximum_stars=st.none() | st.integers(0), after=st.none() | st.just("page=2"),
     ),
     st.builds(ClosedIssueCount, repository=NAME),
 )  # fmt: skip
