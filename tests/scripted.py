@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != 304:
             self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         pass

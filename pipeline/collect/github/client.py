@@ -7,14 +7,15 @@ page), and hides the headers of what it followed.
 
 import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any, Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 import requests
 from github.GithubException import RateLimitExceededException
@@ -96,6 +97,10 @@ class PaginationLimitedError(Exception):
     """The server gives no further pages of this listing (422): begin a new one where it stopped."""
 
 
+class _OtherTokenError(Exception):
+    """A token was not accepted; there is another."""
+
+
 class _FailedError(Exception):
     """One attempt failed; the next may not."""
 
@@ -103,6 +108,15 @@ class _FailedError(Exception):
         super().__init__(what)
         self.wait = wait
         self.heavy = heavy
+
+
+class _Answer(NamedTuple):
+    """What came back; `budget` is that of whoever asked."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    budget: Budget
 
 
 @dataclass(slots=True)
@@ -138,10 +152,10 @@ class Client:
         watch: Watch | None = None, sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self.address = address.rstrip("/")
-        split = urlsplit(self.address)
-        if split.scheme not in ("http", "https") or not split.hostname or split.username or split.query:
-            raise RedefectError(f"The address of the API ({ADDRESS_VARIABLE}) must be like {DEFAULT_ADDRESS}.")
-        if tokens and split.scheme == "http" and not _is_this_machine(split.hostname):
+        split = _split(self.address)
+        in_the_open = split.scheme == "http"
+        here = _is_this_machine(split.hostname or "")
+        if tokens and in_the_open and not here:
             raise RedefectError(f"{ADDRESS_VARIABLE} begins with http:, so that tokens would be sent in the open; use https.")
         self.patience = patience
         self.incidents = Incidents()
@@ -155,6 +169,7 @@ class Client:
         self._secondary_limits = 0
         self._clock_lag = 0.0
         self._session = requests.Session()
+        self._session.trust_env = not (in_the_open and here)  # else what stays within this machine might go by a proxy
         self._session.auth = _leave_alone  # else requests would look for a password in ~/.netrc and send that instead
         self._session.headers.update(
             {
@@ -198,13 +213,15 @@ class Client:
         failures = 0
         while True:
             try:
-                status, headers, text = self._send(call, etag)
-                if status == requests.codes.not_modified:
+                answer = self._send(call, etag)
+                if answer.status == requests.codes.not_modified:
                     return Page(unchanged=True, etag=etag)
-                body = json.loads(text)
+                body = json.loads(answer.text)
                 if call.api == "graphql":
-                    _check_graphql(body)
-                page = question.read(body, headers)
+                    self._check_graphql(body, answer)
+                page = question.read(body, answer.headers)
+            except _OtherTokenError:
+                continue
             except _FailedError as failure:
                 failures += 1
                 self._give_up_or_wait(question.about, failures, failure, divisible=divisible)
@@ -215,7 +232,7 @@ class Client:
             else:
                 self._secondary_limits = 0
                 if received is not None:
-                    received(text, headers)
+                    received(answer.text, answer.headers)
                 return page
 
     def _give_up_or_wait(self, about: str, failures: int, failure: _FailedError, *, divisible: bool) -> None:
@@ -238,7 +255,7 @@ class Client:
             self._sleep(step)
             seconds -= step
 
-    def _send(self, call: Call, etag: str | None) -> tuple[int, Mapping[str, str], str]:
+    def _send(self, call: Call, etag: str | None) -> _Answer:
         """Send a request once, as whoever has most budget left, following redirects within the API."""
         resource = "graphql" if call.api == "graphql" else "search" if call.path.startswith("/search") else "core"
         url, data = self._graphql, None
@@ -260,15 +277,13 @@ class Client:
                 self._clock_lag = date - time.time()
             self._watch.requested(resource, budget, self.requests)
             if answer.status_code in (301, 302, 307, 308):
-                url = self._follow(url, answer.headers.get("Location", ""), call)
+                for_good = answer.status_code in (301, 308)
+                url = self._follow(url, answer.headers.get("Location", ""), remember=for_good)
                 continue
             if answer.status_code not in (requests.codes.ok, requests.codes.not_modified):
                 self._refused(answer, who, budget)
-            return (
-                answer.status_code,
-                {k.lower(): v for k, v in answer.headers.items()},
-                answer.content.decode("utf-8", "replace"),
-            )
+            lowered = {k.lower(): v for k, v in answer.headers.items()}
+            return _Answer(answer.status_code, lowered, answer.content.decode("utf-8", "replace"), budget)
         raise _FailedError("redirects without an end")
 
     def _exchange(self, verb: str, url: str, headers: dict[str, str], data: bytes | None, call: Call) -> requests.Response:
@@ -306,8 +321,8 @@ class Client:
                 return new + path[len(old) :]
         return path
 
-    def _follow(self, url: str, location: str, call: Call) -> str:
-        """Return where a redirect leads, with the query that was asked; remember where a renamed repository is now."""
+    def _follow(self, url: str, location: str, *, remember: bool) -> str:
+        """Return where a redirect leads, with the query that was asked; remember where a renamed repository is for good."""
         target = urljoin(url, location)
         old, new, base = urlsplit(url), urlsplit(target), urlsplit(self.address)
         if (new.scheme, new.netloc) != (base.scheme, base.netloc) or not new.path.startswith(base.path + "/"):
@@ -315,7 +330,7 @@ class Client:
         asked, given = old.path.removeprefix(base.path), new.path.removeprefix(base.path)
         parts = asked.split("/")
         rest = "".join(f"/{part}" for part in parts[4:])
-        if parts[1] == "repos" and given.endswith(rest) and not any(part.isdigit() for part in parts[4:]):
+        if remember and parts[1] == "repos" and given.endswith(rest) and not any(part.isdigit() for part in parts[4:]):
             # A single issue may have moved to another repository by itself; a listing moves with its repository only.
             self._moved["/".join(parts[:4])] = given.removesuffix(rest) if rest else given
         self.incidents.count("a redirect to where something is now", "followed")
@@ -335,15 +350,12 @@ class Client:
         headers = {k.lower(): v for k, v in answer.headers.items()}
         if status in (403, 429):
             limited = isinstance(Requester.createException(403, headers, body), RateLimitExceededException)
-            if "retry-after" in headers:
-                wait = float(headers["retry-after"]) if headers["retry-after"].isdigit() else None
-                raise _FailedError("a secondary rate limit", wait)
-            if budget.remaining == 0 or (limited and Requester.isPrimaryRateLimitError(message)):
-                budget.remaining = 0
-                raise _FailedError("a rate limit that was reached", 0.0 if budget.left(self._now()) == 0 else None)
-            if limited or status == requests.codes.too_many_requests:
-                self._secondary_limits += 1  # GitHub asks for a minute at least, and for more each time
-                raise _FailedError("a secondary rate limit", 60 * self.patience.wait(self._secondary_limits))
+            if "retry-after" not in headers and (
+                budget.remaining == 0 or (limited and Requester.isPrimaryRateLimitError(message))
+            ):
+                raise self._used_up(budget)
+            if limited or "retry-after" in headers or status == requests.codes.too_many_requests:
+                raise self._too_fast(headers)
             raise GoneError(f"forbidden ({message[:80]})" if message else "forbidden")
         if status == requests.codes.not_found:
             raise GoneError("not found (404)")
@@ -357,6 +369,19 @@ class Client:
             raise _FailedError(f"a server error ({status})", heavy=answer.request.method == "POST" and status in (502, 504))
         raise RedefectError(f"GitHub refuses {urlsplit(answer.url).path} with status {status} ({message[:200]}).")
 
+    def _used_up(self, budget: Budget) -> _FailedError:
+        """Return the failure of a request that a budget did not pay for; the budget is asked no more until it is full again."""
+        budget.remaining = 0
+        return _FailedError("a rate limit that was reached", 0.0 if budget.left(self._now()) == 0 else None)
+
+    def _too_fast(self, headers: Mapping[str, str]) -> _FailedError:
+        """Return the failure of a secondary rate limit."""
+        given = headers.get("retry-after", "")
+        if re.fullmatch("[0-9]+", given):
+            return _FailedError("a secondary rate limit", float(given))
+        self._secondary_limits += 1  # GitHub asks for a minute at least, and for more each time
+        return _FailedError("a secondary rate limit", 60 * self.patience.wait(self._secondary_limits + 1))
+
     def _drop(self, who: Identity) -> None:
         """Use a token no more that is not accepted; its budget is somebody else's to fill."""
         if who.auth is None or len(self._identities) == 1:
@@ -366,24 +391,35 @@ class Client:
             )
         self._identities.remove(who)
         self.incidents.listed[who.name] = "not accepted (401); not used any more"
-        raise _FailedError("a token that is not accepted", 0.0)
+        self.incidents.count("a token that is not accepted", "asked with another")
+        raise _OtherTokenError
+
+    def _check_graphql(self, body: Any, answer: _Answer) -> None:
+        """Raise what the errors of a GraphQL answer ask for; those that say that something is missing are the question's."""
+        errors = body.get("errors") or ()
+        kinds = {str(error.get("type") or "") for error in errors}
+        text = " ".join(str(error.get("message") or "") for error in errors).lower()
+        if kinds & {"RATE_LIMITED", "RATE_LIMIT"} or Requester.isPrimaryRateLimitError(text):
+            raise self._used_up(answer.budget)
+        if Requester.isSecondaryRateLimitError(text):
+            raise self._too_fast(answer.headers)
+        if "something went wrong" in text or "timeout" in text or "timed out" in text:
+            raise _FailedError("a query that took too long", heavy=True)
+        if kinds & {"MAX_NODE_LIMIT_EXCEEDED", "RESOURCE_LIMITS_EXCEEDED"}:
+            raise _FailedError("a query that asked for too much", heavy=True)
+        if body.get("data") is None:
+            raise RedefectError(f"GitHub refuses a GraphQL query ({text[:200] or 'no reason given'}).")
 
 
-def _check_graphql(body: Any) -> None:
-    """Raise what the errors of a GraphQL answer ask for; those that say that something is missing are the question's."""
-    errors = body.get("errors") or ()
-    kinds = {str(error.get("type") or "") for error in errors}
-    text = " ".join(str(error.get("message") or "") for error in errors).lower()
-    if kinds & {"RATE_LIMITED", "RATE_LIMIT"} or Requester.isPrimaryRateLimitError(text):
-        raise _FailedError("a rate limit that was reached")
-    if Requester.isSecondaryRateLimitError(text):
-        raise _FailedError("a secondary rate limit")
-    if "something went wrong" in text or "timeout" in text or "timed out" in text:
-        raise _FailedError("a query that took too long", heavy=True)
-    if kinds & {"MAX_NODE_LIMIT_EXCEEDED", "RESOURCE_LIMITS_EXCEEDED"}:
-        raise _FailedError("a query that asked for too much", heavy=True)
-    if body.get("data") is None:
-        raise RedefectError(f"GitHub refuses a GraphQL query ({text[:200] or 'no reason given'}).")
+def _split(address: str) -> SplitResult:
+    """Return the parts of the API's address; it is not shown when it is none, since it might hold a password."""
+    try:
+        split = urlsplit(address)
+        if split.hostname and split.port != 0 and re.fullmatch(r"https?://[^\s\\/?#@]+(/[^\s\\?#@]*)?", address):
+            return split
+    except ValueError:
+        pass
+    raise RedefectError(f"The address of the API ({ADDRESS_VARIABLE}) must be like {DEFAULT_ADDRESS}.")
 
 
 def _http_date(value: str | None) -> float | None:

@@ -187,7 +187,7 @@ class IssuePage(_Question):
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(etag=headers.get("etag"))
         if self.api == "rest":
-            for item in body:
+            for item in _listed(body):
                 issue = _rest_issue(self.repository, item)
                 if issue.pull_request and not self.pull_requests:
                     page.passed_over += 1
@@ -238,7 +238,7 @@ class CommentPage(_Question):
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(etag=headers.get("etag"))
-        for item in body:
+        for item in _listed(body):
             number = int(item["issue_url"].rpartition("/")[2])
             page.comments.append((IssueReference(self.repository, number), _rest_comment(item)))
         page.after = _next(headers)
@@ -267,7 +267,7 @@ class ThreadPage(_Question):
         return Call(f"/repos/{self.repository}/issues/{self.number}/comments", parameters | _further(self.after))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
-        comments = [_rest_comment(item) for item in body]
+        comments = [_rest_comment(item) for item in _listed(body)]
         return Page(
             threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, _next(headers))]
         )
@@ -526,6 +526,13 @@ def _repository(name: str, node: Any) -> CrawledRepository:
         name, node["nameWithOwner"], _time(node["createdAt"]), int(node["stargazerCount"]), int(node["closed"]["totalCount"]),
         count("issues") if "pullRequests" in node else None, count("pullRequests"),
     )  # fmt: skip
+
+
+def _listed(body: Any) -> list[Any]:
+    """Return a REST listing; an empty object would else pass for a listing of nothing."""
+    if not isinstance(body, list):
+        raise TypeError
+    return body
 
 
 def _rest_issue(repository: str, item: Any) -> CrawledIssue:
