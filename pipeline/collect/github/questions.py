@@ -513,6 +513,9 @@ def _missing(body: Any, by_alias: Mapping[str, str]) -> dict[str, str]:
         path = [part for part in error.get("path") or () if isinstance(part, str)]
         if not path or path[0] not in by_alias:
             raise ValueError(str(error.get("message"))[:200])
+        repository = body["data"][path[0]]
+        if repository is not None and (len(path) == 1 or repository.get(path[1]) is not None):
+            continue  # it is there, but for something in it that nobody may see
         name = by_alias[path[0]] + (f"#{path[1][1:]}" if len(path) > 1 else "")
         missing[name] = str(error.get("type") or "not found").replace("_", " ").lower()
     return missing
@@ -565,7 +568,7 @@ def _graphql_issue(repository: str, node: Any) -> CrawledIssue:
         updated_at=_time(node["updatedAt"]),
         closed_at=_time_or_none(node["closedAt"]),
         comment_count=int(node["comments"]["totalCount"]),
-        tracker_labels=sorted(_text(label["name"]) for label in node["labels"]["nodes"]),
+        tracker_labels=sorted(_text(label["name"]) for label in (node["labels"] or {"nodes": []})["nodes"]),
         pull_request=pull_request,
         fix=None if pull_request else _fix(node),
         knows_fix=not pull_request,
