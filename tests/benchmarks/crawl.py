@@ -152,7 +152,9 @@ TOOLS = (
 def replica(threads: Path, latency: int) -> Iterator[str]:
     """Serve threads in a process of its own; no tool is to wait for the next hour's budget, so that there is plenty."""
     command = [str(BIN / "redefect"), "replica", "serve", str(threads), "--port", "0", "--budget", "1000000"]
-    process = subprocess.Popen([*command, "--latency-ms", str(latency)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--latency-ms", str(latency)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
@@ -276,7 +278,9 @@ def main() -> None:
                         for tool in tools:
                             own = folder / tool.name
                             own.mkdir(exist_ok=True)
-                            measured[phase, latency, tool.name].append(measure(tool, own, url, phase, there))
+                            one = measure(tool, own, url, phase, there)
+                            measured[phase, latency, tool.name].append(one)
+                            print(f"{latency} ms, run {run + 1}, {phase}, {tool.name}: {one}", file=sys.stderr)
                         there = touched(url, there, run)
                 for tool in TOOLS:
                     shutil.rmtree(folder / tool.name)
