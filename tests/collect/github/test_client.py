@@ -130,7 +130,7 @@ def test_all_faults_that_the_replica_knows_have_an_answer() -> None:
 def test_a_limit_of_pages_is_the_caller_s_to_get_around(world: World) -> None:
     with Replica(world, faults=Faults(1, 1.0, ("pagination-limited",))) as replica, asking(replica.url, "t0ken") as client:
         with pytest.raises(PaginationLimitedError):
-            client.ask(LISTING.model_copy(update={"after": "2", "size": 2}))
+            client.ask(LISTING.model_copy(update={"after": "page=2", "size": 2}))
         assert counted(client.incidents) == {}
 
 

@@ -74,14 +74,14 @@ def test_every_query_is_one_that_github_s_schema_allows(question: Question, gith
 REQUESTS: list[Question] = [
     OneRepository(repository=NAME),
     IssuePage(api="rest", repository=NAME),
-    *(IssuePage(api="rest", repository=NAME, state=s, since=at(5), after="2", size=7) for s in ("open", "closed", "all")),  # type: ignore[arg-type]
+    *(IssuePage(api="rest", repository=NAME, state=s, since=at(5), after="page=2", size=7) for s in ("open", "closed", "all")),  # type: ignore[arg-type]
     CommentPage(repository=NAME),
-    CommentPage(repository=NAME, since=at(5), after="3"),
+    CommentPage(repository=NAME, since=at(5), after="page=3"),
     ThreadPage(repository=NAME, number=7),
-    ThreadPage(repository=NAME, number=7, after="2"),
+    ThreadPage(repository=NAME, number=7, after="page=2"),
     OneIssue(repository=NAME, number=7),
     RepositorySearch(words="yolo", minimum_stars=10),
-    RepositorySearch(words="yolo", minimum_stars=10, maximum_stars=99, page=10),
+    RepositorySearch(words="yolo", minimum_stars=10, maximum_stars=99, after="page=10"),
     ClosedIssueCount(repository=NAME),
 ]
 
