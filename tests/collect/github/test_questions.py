@@ -488,10 +488,10 @@ def test_an_issue_that_was_moved_is_not_read_as_the_one_asked_for() -> None:
 def test_a_search_passes_over_forks_and_what_is_archived() -> None:
     found = {"full_name": "a/b", "created_at": "2020-01-01T00:00:00Z", "stargazers_count": 3, "fork": False}
     items = [found, found | {"full_name": "a/c", "fork": True}, found | {"full_name": "a/d", "archived": True}]
-    page = RepositorySearch(words="x", minimum_stars=1, page=3).read(
-        {"total_count": 3, "items": items}, {"link": '<u>; rel="next"'}
+    page = RepositorySearch(words="x", minimum_stars=1, after="page=3").read(
+        {"total_count": 3, "items": items}, {"link": '<https://example.org/search?q=x&page=4>; rel="next"'}
     )
-    assert ([one.name for one in page.repositories], page.after, page.total) == (["a/b"], "4", 3)
+    assert ([one.name for one in page.repositories], page.after, page.total) == (["a/b"], "page=4", 3)
 
 
 def test_times_are_written_as_github_does_whatever_the_zone() -> None:
