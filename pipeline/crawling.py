@@ -6,7 +6,7 @@ goes on where it was, and an archive of its answers, stored in their order, give
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -172,7 +172,6 @@ class Crawl:
         self._archive = archive
         self._watch = watch or Unwatched()
         self._size = PAGE
-        self._absent: set[str] = set()
 
     def run(self, wish: Wish, announce: Callable[[list[Step]], None] = lambda _: None) -> CrawlReport:
         """Bring what is wished for, and what of it is new or has changed since the last time.
@@ -287,15 +286,18 @@ class Crawl:
     def _learn_facts(self, repositories: Sequence[str]) -> list[str]:
         """Ask what there is under names of which nothing is known, and return the repositories that there are."""
         new = self._unknown(repositories)
+        gone: set[str] = set()
         if self._client.has_token:
             for start in range(0, len(new), PAGE):
-                self._ask(RepositoryFacts(repositories=tuple(new[start : start + PAGE])))
+                page = self._ask(RepositoryFacts(repositories=tuple(new[start : start + PAGE])))
+                gone |= set() if page is None else set(page.missing)
         else:
             for name in new:
-                self._ask(OneRepository(repository=name))
-                if self._study.selection.minimum_closed_issues:
+                if self._ask(OneRepository(repository=name)) is None:
+                    gone.add(name)
+                elif self._study.selection.minimum_closed_issues:
                     self._ask(ClosedIssueCount(repository=name))
-        return [name for name in repositories if name not in self._absent]
+        return [name for name in repositories if name not in gone]
 
     def _list_issues(self, name: str, wish: Wish, how: How) -> None:
         selection = self._study.selection
@@ -453,13 +455,13 @@ class Crawl:
         try:
             page = self._client.ask(question, etag, received, divisible=divisible)
         except GoneError as gone:
-            self._note_absent({question.place: str(gone)})
+            self.report.places[question.place] = str(gone)
             return None
         if page.unchanged:
             self.report.unchanged += 1
             return page
         self.report.answers[question.kind] += 1
-        self._note_absent(page.missing)
+        self.report.places |= page.missing
         for facts in page.repositories:
             if facts.now.lower() != facts.name.lower():
                 self.report.places[facts.name] = f"is called {facts.now} today"
@@ -468,10 +470,6 @@ class Crawl:
         comments = len(page.comments) + sum(len(part.comments) for part in page.threads)
         self._watch.stored(len(page.issues), comments)
         return page
-
-    def _note_absent(self, missing: Mapping[str, str]) -> None:
-        self.report.places |= missing
-        self._absent |= set(missing)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -439,9 +439,7 @@ def comparable(store: dict[str, Any], fresh: Mapping[str, Any], plan: Plan) -> d
     }
     kept["comment"] = {key: row for key, row in store["comment"].items() if key[:2] in complete}
     kept["crawl"] = {
-        key: {"cursor": row["cursor"], "complete": json.loads(row["counts"]).get("complete")}
-        if key[1] == "issues"
-        else row
+        key: {"cursor": row["cursor"], "complete": json.loads(row["counts"]).get("complete")} if key[1] == "issues" else row
         for key, row in store["crawl"].items()
         if key[1] != "comments"
     }
