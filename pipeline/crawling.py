@@ -293,10 +293,11 @@ class Crawl:
                 gone |= set() if page is None else set(page.missing)
         else:
             for name in new:
-                if self._ask(OneRepository(repository=name)) is None:
+                if (page := self._ask(OneRepository(repository=name))) is None:
                     gone.add(name)
                 elif self._study.selection.minimum_closed_issues:
-                    self._ask(ClosedIssueCount(repository=name))
+                    now = page.repositories[0].now
+                    self._ask(ClosedIssueCount(repository=name, now=None if now.lower() == name.lower() else now))
         return [name for name in repositories if name not in gone]
 
     def _list_issues(self, name: str, wish: Wish, how: How) -> None:

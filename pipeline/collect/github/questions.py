@@ -399,6 +399,8 @@ class ClosedIssueCount(_Question):
 
     kind: Literal["closed-issue-count"] = "closed-issue-count"
     repository: str
+    now: str | None = None
+    """The name that the repository has today, if it is another: a search knows no former names."""
 
     @property
     def about(self) -> str:
@@ -409,7 +411,7 @@ class ClosedIssueCount(_Question):
         return self.repository
 
     def call(self) -> Call:
-        return Call("/search/issues", {"q": f"repo:{self.repository} is:issue is:closed", "per_page": 1})
+        return Call("/search/issues", {"q": f"repo:{self.now or self.repository} is:issue is:closed", "per_page": 1})
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         return Page(total=int(body["total_count"]))
