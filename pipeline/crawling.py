@@ -404,10 +404,9 @@ class Crawl:
 
     def _read_thread(self, name: str, number: int) -> None:
         """Read one thread by REST: its issue if the store does not know it, and its comments, page by page."""
-        issue = IssueReference(name, number)
         with self._store.reading() as connection:
             known = crawls.issue_states(connection, name, [number])
-            after = crawls.unfinished_thread(connection, issue)
+            after = crawls.unfinished_threads(connection, name).get(number)
         if not known:
             self._ask(OneIssue(repository=name, number=number))
             with self._store.reading() as connection:
@@ -419,9 +418,9 @@ class Crawl:
 
     def _items(self, name: str, numbers: Iterable[int]) -> Iterator[ThreadItem]:
         with self._store.reading() as connection:
-            for number in numbers:
-                after = crawls.unfinished_thread(connection, IssueReference(name, number))
-                yield ThreadItem(repository=name, number=number, after=after)
+            begun = crawls.unfinished_threads(connection, name)
+        for number in numbers:
+            yield ThreadItem(repository=name, number=number, after=begun.get(number))
 
     def _read_batches(self, items: list[ThreadItem]) -> None:
         """Read threads by GraphQL, many a query; what a query could not hold of a thread comes with a later one."""
@@ -437,17 +436,24 @@ class Crawl:
             size = min(PAGE, size * 2)
             if page is None:
                 continue
-            items += [
-                ThreadItem(repository=part.issue.repository, number=part.issue.number, after=part.after)
-                for part in page.threads
-                if part.after is not None
-            ]
+            items += self._left_over(page)
             for item in question.items:
                 name = f"{item.repository}#{item.number}"
                 if name in page.missing and item.repository not in page.missing:
                     self.report.places.pop(name, None)
                     self._ask(OneIssue(repository=item.repository, number=item.number))  # REST tells what became of it
                     self.report.places.setdefault(name, page.missing[name])
+
+    def _left_over(self, page: Page) -> Iterator[ThreadItem]:
+        """Yield the threads of which a page held but a part, or that changed while they were read part by part."""
+        several: dict[str, list[int]] = {}
+        for part in page.threads:
+            if part.after is not None or not part.first:
+                several.setdefault(part.issue.repository, []).append(part.issue.number)
+        for name, numbers in several.items():
+            with self._store.reading() as connection:
+                left = [s.number for s in crawls.issue_states(connection, name, numbers) if not s.complete]
+            yield from self._items(name, left)
 
     def _ask(self, question: Question, etag: str | None = None, *, divisible: bool = False) -> Page | None:
         """Ask, archive the answer and store it; None when what was asked for is not there."""

@@ -1,9 +1,9 @@
 """Writes of a crawl: what a page holds goes in together with where the crawl stands, and can go in again without harm."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Select, and_, bindparam, delete, func, insert, select, update
 
 from pipeline.facts import CrawledComment, CrawledIssue, CrawledRepository, IssueReference, ThreadPart
 from pipeline.store.schema import Base
@@ -11,6 +11,7 @@ from pipeline.store.schema import Base
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE, _COMMENT, _CRAWL = (_TABLES[name] for name in ("repository", "issue", "comment", "crawl"))
 _BATCH = 500
+_THREAD = "comments of "
 
 SOURCE = "github"
 
@@ -90,11 +91,11 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
 
     With `adds` (a state), issues of another state are passed over unless they are there already.
 
-    A thread whose issue changed is complete no more: its comments are to be fetched again.
+    A thread whose issue changed is complete no more: its comments are to be fetched again, from the first one on.
     """
     key = repository_id(connection, repository)
     known = _by_number(connection, key, [issue.number for issue in issues])
-    added, changed = [], []
+    added, changed, restarted = [], [], []
     for issue in issues:
         row = {
             "title": issue.title,
@@ -122,6 +123,8 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
         row["comments_complete"] = issue.comment_count == 0 or (same_thread and old["comments_complete"])
         if any(old[name] != value for name, value in row.items()):
             changed.append({"b_id": old["id"], **row})
+        if not same_thread:
+            restarted.append(_thread_resource(issue.number))
     if added:
         connection.execute(insert(_ISSUE), added)
     if changed:
@@ -129,6 +132,7 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
         connection.execute(update(_ISSUE).where(_ISSUE.c.id == bindparam("b_id")).values(**columns), changed)
         emptied = [row["b_id"] for row in changed if row["comment_count"] == 0]
         connection.execute(delete(_COMMENT).where(_COMMENT.c.issue_id.in_(emptied)))
+    _forget(connection, key, restarted)
     return len(added) + len(changed)
 
 
@@ -136,27 +140,46 @@ def put_thread_parts(connection: Connection, parts: Iterable[ThreadPart]) -> int
     """Store parts of threads, and return how many comments were new, had changed or went. The last part makes a thread complete.
 
     A part that is not the last keeps where the thread goes on, and which comments it had so far: those that are not among
-    them when it ends are gone on the tracker, and leave the store.
+    them when it ends are gone on the tracker, and leave the store. A later part of a thread whose beginning is not known, for
+    the issue changed since or an archive holds the part twice, is taken in, but completes nothing.
     """
-    count = 0
+    grouped: dict[str, list[ThreadPart]] = {}
     for part in parts:
-        key = repository_id(connection, part.issue.repository)
-        issue = _by_number(connection, key, [part.issue.number]).get(part.issue.number)
-        if issue is None:
+        grouped.setdefault(part.issue.repository, []).append(part)
+    return sum(_put_parts(connection, repository_id(connection, name), those) for name, those in grouped.items())
+
+
+def _put_parts(connection: Connection, repository: int, parts: list[ThreadPart]) -> int:
+    by_number = {part.issue.number: part for part in parts}
+    query = select(_ISSUE.c.id, _ISSUE.c.number, _ISSUE.c.comments_complete).where(_ISSUE.c.repository_id == repository)
+    issues = {row.number: (row.id, row.comments_complete) for row in _rows(connection, query, _ISSUE.c.number, list(by_number))}
+    resources = [_thread_resource(number) for number in issues]
+    query_states = select(_CRAWL.c.resource, _CRAWL.c.counts).where(_CRAWL.c.repository_id == repository)
+    states = _rows(connection, query_states, _CRAWL.c.resource, resources)
+    begun = {row.resource: row.counts["seen"] for row in states}
+    merges: dict[int, tuple[list[CrawledComment], set[int] | None]] = {}
+    ended, completed, unfinished = [], [], []
+    for number, (key, complete) in issues.items():
+        part, resource = by_number[number], _thread_resource(number)
+        earlier = [] if part.first else begun.get(resource)
+        known = earlier is not None and not (complete and part.after is not None)
+        seen = [*(earlier or ()), *(comment.tracker_id for comment in part.comments)]
+        merges[key] = part.comments, set(seen) if known and part.after is None else None
+        if not known:
             continue
-        resource = _thread_resource(part.issue.number)
-        earlier = None if part.first else state(connection, part.issue.repository, resource)
-        seen = [*(earlier.counts["seen"] if earlier else ()), *(comment.tracker_id for comment in part.comments)]
+        if resource in begun:
+            ended.append(resource)
         if part.after is not None:
-            count += _merge(connection, issue["id"], part.comments, keep=None)
-            put_state(connection, part.issue.repository, resource, CrawlState(part.after, None, {"seen": seen}))
-            continue
-        count += _merge(connection, issue["id"], part.comments, keep=set(seen))
-        if earlier is not None or part.first:
-            put_state(connection, part.issue.repository, resource, None)
-        if not issue["comments_complete"]:
-            connection.execute(update(_ISSUE).where(_ISSUE.c.id == issue["id"]).values(comments_complete=True))
-    return count
+            unfinished.append({"repository_id": repository, "resource": resource, "cursor": part.after, "counts": {"seen": seen}})
+        elif not complete:
+            completed.append(key)
+    _forget(connection, repository, ended)
+    if unfinished:
+        connection.execute(insert(_CRAWL), unfinished)
+    for start in range(0, len(completed), _BATCH):
+        these = completed[start : start + _BATCH]
+        connection.execute(update(_ISSUE).where(_ISSUE.c.id.in_(these)).values(comments_complete=True))
+    return _merge(connection, merges)
 
 
 def put_comments(connection: Connection, repository: str, comments: Iterable[tuple[IssueReference, CrawledComment]]) -> int:
@@ -167,41 +190,35 @@ def put_comments(connection: Connection, repository: str, comments: Iterable[tup
     grouped: dict[int, list[CrawledComment]] = {}
     for issue, comment in comments:
         grouped.setdefault(issue.number, []).append(comment)
-    known = _by_number(connection, repository_id(connection, repository), list(grouped))
-    count = 0
-    for number, row in sorted(known.items()):
-        count += _merge(connection, row["id"], grouped[number], keep=None)
-    return count
+    query = select(_ISSUE.c.id, _ISSUE.c.number).where(_ISSUE.c.repository_id == repository_id(connection, repository))
+    known = _rows(connection, query, _ISSUE.c.number, sorted(grouped))
+    return _merge(connection, {row.id: (grouped[row.number], None) for row in known})
 
 
 def complete_by_count(connection: Connection, repository: str) -> None:
     """Mark threads as complete that hold as many comments as the tracker counts; to call when all comments were listed."""
     counted = select(func.count()).where(_COMMENT.c.issue_id == _ISSUE.c.id).scalar_subquery()
-    connection.execute(
-        update(_ISSUE)
-        .where(
-            _ISSUE.c.repository_id == repository_id(connection, repository),
-            _ISSUE.c.comments_complete.is_(False),
-            _ISSUE.c.comment_count == counted,
-        )
-        .values(comments_complete=True)
-    )
+    key = repository_id(connection, repository)
+    there = and_(_ISSUE.c.repository_id == key, _ISSUE.c.comments_complete.is_(False), _ISSUE.c.comment_count == counted)
+    numbers = connection.execute(select(_ISSUE.c.number).where(there)).scalars().all()
+    connection.execute(update(_ISSUE).where(there).values(comments_complete=True))
+    _forget(connection, key, [_thread_resource(number) for number in numbers])
 
 
 def issue_states(connection: Connection, repository: str, numbers: Collection[int] | None = None) -> list[IssueState]:
     """Return what the store holds of the threads of a repository's issues, by number; those known only by a label left out."""
-    where = [_ISSUE.c.repository_id == _found(connection, repository), _ISSUE.c.title.is_not(None)]
-    rows = connection.execute(
-        select(_ISSUE.c.number, _ISSUE.c.comment_count, _ISSUE.c.comments_complete).where(and_(*where)).order_by(_ISSUE.c.number)
-    )
-    wanted = None if numbers is None else set(numbers)
-    return [IssueState(n, count or 0, complete) for n, count, complete in rows if wanted is None or n in wanted]
+    query = select(_ISSUE.c.number, _ISSUE.c.comment_count, _ISSUE.c.comments_complete).order_by(_ISSUE.c.number)
+    query = query.where(_ISSUE.c.repository_id == _found(connection, repository), _ISSUE.c.title.is_not(None))
+    every: Iterable[Any] = connection.execute(query) if numbers is None else ()
+    rows = every if numbers is None else _rows(connection, query, _ISSUE.c.number, sorted(set(numbers)))
+    return [IssueState(row.number, row.comment_count or 0, row.comments_complete) for row in rows]
 
 
-def unfinished_thread(connection: Connection, issue: IssueReference) -> str | None:
-    """Return where a thread goes on that was read in part; None to begin at its first comment."""
-    found = state(connection, issue.repository, _thread_resource(issue.number))
-    return None if found is None else found.cursor
+def unfinished_threads(connection: Connection, repository: str) -> dict[int, str]:
+    """Return where threads go on that were read in part, by number."""
+    query = select(_CRAWL.c.resource, _CRAWL.c.cursor).where(_CRAWL.c.repository_id == _found(connection, repository))
+    rows = connection.execute(query.where(_CRAWL.c.resource.startswith(_THREAD)))
+    return {int(row.resource.removeprefix(_THREAD)): row.cursor for row in rows}
 
 
 class Held(NamedTuple):
@@ -239,42 +256,58 @@ def comment_total(connection: Connection, repository: str) -> int:
 
 
 def _thread_resource(number: int) -> str:
-    return f"comments of {number}"
+    return f"{_THREAD}{number}"
+
+
+def _forget(connection: Connection, repository: int, resources: list[str]) -> None:
+    for start in range(0, len(resources), _BATCH):
+        these = _CRAWL.c.resource.in_(resources[start : start + _BATCH])
+        connection.execute(delete(_CRAWL).where(_CRAWL.c.repository_id == repository, these))
 
 
 def _by_number(connection: Connection, repository: int, numbers: list[int]) -> dict[int, Any]:
-    known: dict[int, Any] = {}
-    for start in range(0, len(numbers), _BATCH):
-        rows = connection.execute(
-            select(_ISSUE).where(_ISSUE.c.repository_id == repository, _ISSUE.c.number.in_(numbers[start : start + _BATCH]))
-        )
-        known |= {row.number: row._mapping for row in rows}
-    return known
+    query = select(_ISSUE).where(_ISSUE.c.repository_id == repository)
+    return {row.number: row._mapping for row in _rows(connection, query, _ISSUE.c.number, numbers)}
 
 
-def _merge(connection: Connection, issue: int, comments: Iterable[CrawledComment], keep: set[int] | None) -> int:
-    """Add comments to an issue's, oldest first, and return how many had to change; with `keep`, leave only those in it.
+def _rows(connection: Connection, query: Select[Any], column: Column[Any], values: list[Any]) -> Iterator[Any]:
+    """Yield the rows of a query in which a column has one of these values, so many values at a time as any database takes."""
+    for start in range(0, len(values), _BATCH):
+        yield from connection.execute(query.where(column.in_(values[start : start + _BATCH])))
 
-    Comments without the tracker's number came from an import: they are what is now fetched anew, and go.
+
+def _merge(connection: Connection, comments: Mapping[int, tuple[Iterable[CrawledComment], set[int] | None]]) -> int:
+    """Add comments to those of issues, oldest first, and return how many had to change.
+
+    With each issue's comments comes which ones are to be left in the end; None for all. Comments without the tracker's number
+    came from an import: they are what is now fetched anew, and go.
     """
     columns = ("tracker_id", "author", "created_at", "updated_at", "body")
-    rows = connection.execute(
-        select(*(_COMMENT.c[name] for name in columns)).where(_COMMENT.c.issue_id == issue).order_by(_COMMENT.c.position)
+    query = select(_COMMENT.c.issue_id, *(_COMMENT.c[name] for name in columns)).order_by(
+        _COMMENT.c.issue_id, _COMMENT.c.position
     )
-    old = [tuple(row) for row in rows]
-    merged = {row[0]: row for row in old if row[0] is not None and (keep is None or row[0] in keep)}
-    for c in comments:
-        merged[c.tracker_id] = (c.tracker_id, c.author, c.created_at, c.updated_at, c.body)
-    new = sorted(merged.values(), key=lambda row: (row[2], row[0]))
-    same = len(old) if new[: len(old)] == old else 0
-    if not same and old:
-        connection.execute(delete(_COMMENT).where(_COMMENT.c.issue_id == issue))
-    if new[same:]:
-        connection.execute(
-            insert(_COMMENT),
-            [
-                {"issue_id": issue, "position": p} | dict(zip(columns, row, strict=True))
-                for p, row in enumerate(new[same:], same + 1)
-            ],
-        )
-    return len(set(old).symmetric_difference(new))
+    held: dict[int, list[tuple[Any, ...]]] = {}
+    for row in _rows(connection, query, _COMMENT.c.issue_id, list(comments)):
+        held.setdefault(row[0], []).append(tuple(row[1:]))
+    count = 0
+    stale: list[int] = []
+    added: list[dict[str, Any]] = []
+    for issue, (fetched, keep) in comments.items():
+        old = held.get(issue, [])
+        merged = {row[0]: row for row in old if row[0] is not None and (keep is None or row[0] in keep)}
+        for c in fetched:
+            merged[c.tracker_id] = (c.tracker_id, c.author, c.created_at, c.updated_at, c.body)
+        new = sorted(merged.values(), key=lambda row: (row[2], row[0]))
+        same = len(old) if new[: len(old)] == old else 0
+        if old and not same:
+            stale.append(issue)
+        added += [
+            {"issue_id": issue, "position": position} | dict(zip(columns, row, strict=True))
+            for position, row in enumerate(new[same:], same + 1)
+        ]
+        count += len(set(old).symmetric_difference(new))
+    for start in range(0, len(stale), _BATCH):
+        connection.execute(delete(_COMMENT).where(_COMMENT.c.issue_id.in_(stale[start : start + _BATCH])))
+    if added:
+        connection.execute(insert(_COMMENT), added)
+    return count
