@@ -304,11 +304,12 @@ class Crawl:
         selection = self._study.selection
         wanted = "all" if wish.whole else selection.state
         comments, rest = how == "graphql, with comments", how == "rest"
-        restarts = 0
+        restarts, goes_on = 0, not rest
         while True:
             with self._store.reading() as connection:
                 stands = crawls.state(connection, name, _LISTED[wanted]) or CrawlState()
-            since, after = _position(stands.cursor)
+            since, after = _position(stands.cursor, goes_on=goes_on)
+            goes_on = True
             question = IssuePage(
                 api="rest" if rest else "graphql", repository=name, since=since, after=after, size=PAGE if rest else self._size,
                 state="all" if stands.counts.get("complete") else wanted, adds=wanted,
@@ -389,11 +390,12 @@ class Crawl:
         return wanted
 
     def _list_comments(self, name: str) -> None:
-        restarts = 0
+        restarts, goes_on = 0, False
         while True:
             with self._store.reading() as connection:
                 stands = crawls.state(connection, name, _COMMENTS) or CrawlState()
-            since, after = _position(stands.cursor)
+            since, after = _position(stands.cursor, goes_on=goes_on)
+            goes_on = True
             try:
                 page = self._ask(CommentPage(repository=name, since=since, after=after), stands.etag if after is None else None)
             except PaginationLimitedError:
@@ -560,11 +562,16 @@ def _cursor(since: datetime | None, after: str | None) -> str | None:
     return None if since is None else written(since) + ("" if after is None else f" {after}")
 
 
-def _position(cursor: str | None) -> tuple[datetime | None, str | None]:
+def _position(cursor: str | None, *, goes_on: bool = True) -> tuple[datetime | None, str | None]:
+    """Return the time and the page where a listing goes on.
+
+    Numbered pages of an earlier crawl mean nothing any more, since what was on them may have moved: with `goes_on` false,
+    the listing goes on at the beginning of the second.
+    """
     if cursor is None:
         return None, None
     since, _, after = cursor.partition(" ")
-    return datetime.fromisoformat(since), after or None
+    return datetime.fromisoformat(since), (after or None) if goes_on else None
 
 
 def _is_begun(connection: Connection, name: str) -> bool:
