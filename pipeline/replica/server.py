@@ -390,7 +390,11 @@ class _Handler(WSGIRequestHandler):
         environ = self.make_environ()
         # Read to the end before anything else: what is left over would be taken for the next request.
         chunked = environ.get("wsgi.input_terminated", False)
-        sent = environ["wsgi.input"].read() if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        sent = environ["wsgi.input"].read() if chunked else self.rfile.read(length)
+        if not chunked and len(sent) < length:  # the client died while it was asking
+            self.close_connection = True
+            return
         environ["wsgi.input"] = io.BytesIO(sent)
         started: list[Any] = []
 
