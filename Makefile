@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings test coverage check bench bench-crawl clean
+.PHONY: all help study-data collect findings test coverage check bench bench-crawl bench-memory stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -101,6 +101,12 @@ $(PEERS)/%/ready:
 
 bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ## crawl beside Perceval and github-to-sqlite (needs ../shared)
 	$(BIN)/python tests/benchmarks/crawl.py
+
+bench-memory: $(READY) ## measure a crawl's peak memory on a replica's repository of 100,000 issues
+	$(BIN)/python tests/benchmarks/crawl_memory.py
+
+stress-crawl: $(READY) ## break and kill 200 crawls, and compare what they store with undisturbed ones
+	$(BIN)/python tests/crawl_stress.py --crawls 200
 
 clean: ## remove everything generated, but not the fetched data
 	rm -rf data/build .venv

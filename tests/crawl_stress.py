@@ -322,10 +322,13 @@ def crawl(plan: Plan, study: Study, url: str, database: Path, archive: Path | No
     watch = Mortal(dies_at)
     store = Store(str(database))
     client = Client(url, list(plan.way.tokens), plan.patience, watch)
-    Crawl(store, study, client, archive=WatchedArchive(archive, watch) if archive else None, watch=watch).run(
+    kept = WatchedArchive(archive, watch) if archive else None
+    report = Crawl(store, study, client, archive=kept, watch=watch).run(
         Wish(list(plan.way.repositories), plan.way.whole, plan.way.named)
     )
     store.close()
+    lacking = {r.repository: r.wanted - r.complete for r in report.repositories}
+    database.with_suffix(".lacking.json").write_text(json.dumps(lacking, sort_keys=True))
 
 
 def replay(archive: Path, database: Path) -> None:
@@ -417,35 +420,58 @@ def differences(
     return lines
 
 
+def lacking(database: Path) -> Mapping[tuple[Any, ...], Any]:
+    """Return how many threads each repository's last crawl wanted and did not get."""
+    return {(name,): {"threads": n} for name, n in json.loads(database.with_suffix(".lacking.json").read_text()).items()}
+
+
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 150 else text[:150] + "..."
 
 
-def comparable(store: dict[str, Any], fresh: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return what must be as in a fresh crawl after the world has changed.
+def _killed(plan: Plan, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    if plan.way.selection.state != "all":  # a crawl that goes on after a listing's end meets issues of the other state, too
+        ours, theirs = ({**store, "crawl": _without_cursor_of_issues(store["crawl"])} for store in (ours, theirs))
+    return differences(ours, theirs)
 
-    A fresh crawl has not drawn what was drawn before the change, nor seen issues in a state that is not asked for any more;
-    and ways depend on numbers that have changed, so that of the crawl itself only the listing of issues is compared.
+
+def _without_cursor_of_issues(crawl: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> dict[tuple[Any, ...], Any]:
+    return {key: {**row, "cursor": None} if key[1].endswith("issues") else row for key, row in crawl.items()}
+
+
+def comparable(store: dict[str, Any], other: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return what must be the same in a refreshed store and in a fresh one after the world has changed.
+
+    Each holds threads that are not wanted: a fresh one those that came along, a refreshed one those that were wanted before,
+    and issues in a state that is not asked for any more. Ways depend on numbers that have changed, so that of the crawl
+    itself only the listing of issues is compared, and threads that were read in part. How many closed issues there are is
+    learned anew only where it comes along, and a fix only with a thread where the listing (REST) does not tell it.
     """
-    complete = {key for key, row in fresh["issue"].items() if row["comments_complete"]}
-    listed = {key for key in fresh["issue"] if key in store["issue"]}
-    state = plan.way.selection.state
-    kept: dict[str, Any] = {"problems": store["problems"], "repository": store["repository"]}
+    complete = {key for key, row in store["issue"].items() if row["comments_complete"] and _is_complete(other, key)}
+    state, selection = plan.way.selection.state, plan.way.selection
+    comes_along = plan.way.tokens and not selection.pull_requests
+    kept: dict[str, Any] = {"problems": store["problems"], "lacking": store["lacking"]}
+    kept["repository"] = {key: row if comes_along else {**row, "closed_issues": None} for key, row in store["repository"].items()}
     kept["issue"] = {
-        key: {n: v for n, v in row.items() if n != "comments_complete" or key in complete}
+        key: {**row, "comments_complete": None} | ({"fix": None} if selection.pull_requests else {})
         for key, row in store["issue"].items()
-        if key in listed or state in ("all", row["state"])
+        if key in other["issue"] or state in ("all", row["state"])
     }
     kept["comment"] = {key: row for key, row in store["comment"].items() if key[:2] in complete}
     kept["crawl"] = {
-        key: {"cursor": row["cursor"], "complete": json.loads(row["counts"]).get("complete")} if key[1] == "issues" else row
-        for key, row in store["crawl"].items()
+        key: {**row, "counts": json.loads(row["counts"]).get("complete")}
+        for key, row in _without_cursor_of_issues(store["crawl"]).items()
         if key[1] != "comments"
     }
-    if state != "all":  # which of the issues of another state were met decides where the listing stands
-        kept["crawl"] = {key: row for key, row in kept["crawl"].items() if key[1] != "issues"}
+    if state == "all":
+        for key, row in kept["crawl"].items():
+            row["cursor"] = store["crawl"][key]["cursor"]
     return kept
+
+
+def _is_complete(store: Mapping[str, Any], issue: tuple[Any, ...]) -> bool:
+    return bool(store["issue"].get(issue, {}).get("comments_complete"))
 
 
 # A seed
@@ -489,7 +515,10 @@ def _compare(plan: Plan, served: Served, folder: Path, outcome: Outcome) -> None
         database = fresh(name)
         if (code := in_process(folder, _MOST_SECONDS, crawl, plan, study, served.good, database, None, None)) != 0:
             raise FailedError(f"the undisturbed crawl ended with {code}: {_read(folder / 'errors.txt')}")
-        return contents(database)
+        return compared(database)
+
+    def compared(database: Path) -> dict[str, Any]:
+        return contents(database) | {"lacking": lacking(database)}
 
     disturbed, archive = fresh("disturbed"), folder / "archive"
     before = undisturbed("before")
@@ -501,18 +530,18 @@ def _compare(plan: Plan, served: Served, folder: Path, outcome: Outcome) -> None
 
     _disturb(plan, study, served, disturbed, archive, outcome, plan.kills, meanwhile if plan.changes_meanwhile else None)
     if not plan.changes_meanwhile:
-        _note(outcome, "killed and broken", differences(contents(disturbed), before))
+        _note(outcome, "killed and broken", _killed(plan, compared(disturbed), before))
     if plan.changes_between:
         for _ in range(plan.changes_between):
             served.change(next(changes), deletes=True)
         after = undisturbed("after")
         _disturb(plan, study, served, disturbed, archive, outcome, plan.kills_of_refresh, None)
         outcome.refreshes += 1
-        mine = contents(disturbed)
-        _note(outcome, "refreshed", differences(comparable(mine, after, plan), comparable(after, after, plan)))
+        mine = compared(disturbed)
+        _note(outcome, "refreshed", differences(comparable(mine, after, plan), comparable(after, mine, plan)))
         if draw.random() < 0.5:  # once more, when there is nothing new
             _disturb(plan, study, served, disturbed, archive, outcome, plan.kills_of_refresh[:1], None)
-            again = contents(disturbed)
+            again = compared(disturbed)
             _note(outcome, "refreshed again", differences(again | {"crawl": {}}, mine | {"crawl": {}}))
     replayed = fresh("replayed")
     if in_process(folder, _MOST_SECONDS, replay, archive, replayed) != 0:

@@ -94,6 +94,18 @@ class Crawling:
         return {name for name, thread in self.threads().items() if thread.comments is not None}
 
 
+class Stopping(Unwatched):
+    """Stops a crawl, as Ctrl-C does, after so many stored answers."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def stored(self, issues: int, comments: int) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
 Crawled = Callable[..., Crawling]
 
 
@@ -302,17 +314,9 @@ def test_a_crawl_that_breaks_off_goes_on_and_asks_for_nothing_twice(
 def test_a_thread_that_was_read_in_part_goes_on_there(
     crawling: Crawled, world: World, study_with: Callable[..., Study], token: bool
 ) -> None:
-    class Break(Unwatched):
-        left = 1 if token else 2
-
-        def stored(self, issues: int, comments: int) -> None:
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
     study = study_with("", "acme/anvil#141")
     crawl = crawling(world, study, token)
-    crawl.watch = Break()
+    crawl.watch = Stopping(after=1 if token else 2)
     with pytest.raises(KeyboardInterrupt):
         crawl(labelled=True)
     assert crawl.complete() == set()
@@ -372,3 +376,36 @@ def test_a_plan_tells_its_price_and_fetches_no_issue(tmp_path: Path, world: Worl
 def test_a_name_that_is_no_repository_is_refused(study_with: Callable[..., Study]) -> None:
     with pytest.raises(RedefectError, match=r"'\.\./\.\./user' is no repository; give owner/name"):
         wish_of(study_with(), ["../../user"], labelled=False, whole=False)
+
+
+def test_an_issue_is_not_missed_when_others_of_its_second_move_on_while_no_crawl_runs(
+    crawling: Crawled, tmp_path: Path, study_with: Callable[..., Study], token: bool
+) -> None:
+    with World(tmp_path / "second.sqlite") as world:
+        world.add(thread(n, comments=0, updated_at=at(300)) for n in range(1, 251))
+        crawl = crawling(world, study_with(), token)
+        crawl.watch = Stopping(after=3)  # the repository, then two pages of that one second
+        with pytest.raises(KeyboardInterrupt):
+            crawl(Wish(["acme/anvil"], whole=True))
+        assert len(crawl.threads()) < 250
+        for number in range(1, 41):
+            world.edit("acme/anvil", number, title="Another title", at=at(400))
+        crawl.watch = Unwatched()
+        crawl(Wish(["acme/anvil"], whole=True))
+        assert len(crawl.threads()) == 250
+
+
+def test_a_thread_whose_beginning_changes_while_it_is_read_part_by_part_is_read_anew(
+    crawling: Crawled, world: World, study_with: Callable[..., Study], token: bool
+) -> None:
+    crawl = crawling(world, study_with("", "acme/anvil#141"), token)
+    crawl.watch = Stopping(after=1 if token else 2)
+    with pytest.raises(KeyboardInterrupt):
+        crawl(labelled=True)
+    world.delete_comment("acme/anvil", 141, 0, at(1000))
+    crawl.watch = Unwatched()
+    if token:
+        crawl(labelled=True)
+    else:
+        crawl(Wish(["acme/anvil"], whole=True))  # the listing tells that the issue changed
+    assert len(crawl.threads()["acme/anvil#141"].comments or ()) == 229
