@@ -40,7 +40,7 @@ from pipeline.collect.github.questions import (
 from pipeline.errors import RedefectError
 from pipeline.facts import CrawledIssue, IssueReference
 from pipeline.importing import labelled_issues
-from pipeline.selecting import draw
+from pipeline.selecting import draw, failing
 from pipeline.store import crawls, write
 from pipeline.store.crawls import CrawlState, IssueState
 from pipeline.store.session import Store
@@ -189,7 +189,7 @@ class Crawl:
         self._check_that_fixes_can_be_known(wish)
         try:
             self.report.plan += self._plan_facts(wish.repositories)
-            there = self._learn_facts(wish.repositories)
+            there = self._learn_facts(wish)
             listings = self.plan_issues(there, whole=wish.whole)
             self.report.plan += listings
             announce(self.report.plan)
@@ -205,7 +205,7 @@ class Crawl:
 
     def plan(self, wish: Wish) -> list[Step]:
         """Say what a crawl would do and what it would cost, asking for nothing but the numbers that this takes."""
-        there = self._learn_facts(wish.repositories)
+        there = self._learn_facts(wish)
         self.report.requests = self._client.requests
         steps = self.plan_issues(there, whole=wish.whole)
         if wish.whole:
@@ -283,9 +283,9 @@ class Crawl:
         how: How = "graphql" if self._client.has_token else "rest"
         return [Step(f"{new} repositories", "facts", how, requests, requests, {})]
 
-    def _learn_facts(self, repositories: Sequence[str]) -> list[str]:
-        """Ask what there is under names of which nothing is known, and return the repositories that there are."""
-        new = self._unknown(repositories)
+    def _learn_facts(self, wish: Wish) -> list[str]:
+        """Ask what there is under names of which nothing is known, and return the repositories whose issues are to be listed."""
+        new = self._unknown(wish.repositories)
         gone: set[str] = set()
         if self._client.has_token:
             for start in range(0, len(new), PAGE):
@@ -298,7 +298,15 @@ class Crawl:
                 elif self._study.selection.minimum_closed_issues:
                     now = page.repositories[0].now
                     self._ask(ClosedIssueCount(repository=name, now=None if now.lower() == name.lower() else now))
-        return [name for name in repositories if name not in gone]
+        there = [name for name in wish.repositories if name not in gone]
+        return there if wish.whole else self._meeting_the_criteria(there)
+
+    def _meeting_the_criteria(self, names: list[str]) -> list[str]:
+        """Return the repositories that meet the study's criteria of repositories: of others, no issue is listed."""
+        with self._store.reading() as connection:
+            fails = failing(connection, self._study, names)
+        self.report.places |= {name: f"not listed: {fails[name.casefold()]}" for name in names if name.casefold() in fails}
+        return [name for name in names if name.casefold() not in fails]
 
     def _list_issues(self, name: str, wish: Wish, how: How) -> None:
         selection = self._study.selection

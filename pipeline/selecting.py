@@ -1,6 +1,6 @@
 """Selection at work: a study's sample drawn from the store and stored in one unit of work; repositories found by searching."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from pipeline.selection import (
     select_repositories,
 )
 from pipeline.store import write
-from pipeline.store.candidates import candidates
+from pipeline.store.candidates import candidate_repositories, candidates
 from pipeline.store.session import Store
 from pipeline.study import Study
 
@@ -137,12 +137,22 @@ def draw(connection: Connection, study: Study, names: Sequence[str]) -> tuple[Dr
     What the study file says of a repository goes before what the store knows of it. The second value holds the repositories
     (names case folded) of which the store holds issues.
     """
-    listed = {repository.name.casefold(): repository for repository in study.repositories}
     repositories, issues = candidates(connection, list(names))
-    repositories = [
+    drawn = select_issues(study.selection, _as_the_study_says(study, repositories), issues, study.seeds.sample)
+    return drawn, {r.name.casefold() for r in repositories}
+
+
+def failing(connection: Connection, study: Study, names: Sequence[str]) -> dict[str, str]:
+    """Return which of these repositories fail a study's criteria of repositories, by name (case folded), and which one."""
+    known = _as_the_study_says(study, candidate_repositories(connection, list(names)))
+    return {d.repository.name.casefold(): d.fails for d in select_repositories(study.selection, known) if d.fails is not None}
+
+
+def _as_the_study_says(study: Study, repositories: Iterable[CandidateRepository]) -> list[CandidateRepository]:
+    listed = {repository.name.casefold(): repository for repository in study.repositories}
+    return [
         replace(r, kind=told.kind, architecture=told.architecture or r.architecture)
         if (told := listed.get(r.name.casefold()))
         else r
         for r in repositories
     ]
-    return select_issues(study.selection, repositories, issues, study.seeds.sample), {r.name.casefold() for r in repositories}

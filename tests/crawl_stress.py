@@ -63,6 +63,11 @@ class Way:
     named: tuple[IssueReference, ...]
 
     @property
+    def state(self) -> str:
+        """The state of the issues that are listed."""
+        return "all" if self.whole else self.selection.state
+
+    @property
     def words(self) -> str:
         how = f"{len(self.tokens)} tokens" if self.tokens else "anonymous"
         what = "labelled" if not self.repositories else "whole" if self.whole else f"selected, state {self.selection.state}"
@@ -431,7 +436,7 @@ def _short(value: object) -> str:
 
 
 def _killed(plan: Plan, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    if plan.way.selection.state != "all":  # a crawl that goes on after a listing's end meets issues of the other state, too
+    if plan.way.state != "all":  # a crawl that goes on after a listing's end meets issues of the other state, too
         ours, theirs = ({**store, "crawl": _without_cursor_of_issues(store["crawl"])} for store in (ours, theirs))
     return differences(ours, theirs)
 
@@ -449,7 +454,7 @@ def comparable(store: dict[str, Any], other: dict[str, Any], plan: Plan) -> dict
     learned anew only where it comes along, and a fix only with a thread where the listing (REST) does not tell it.
     """
     complete = {key for key, row in store["issue"].items() if row["comments_complete"] and _is_complete(other, key)}
-    state, selection = plan.way.selection.state, plan.way.selection
+    state, selection = plan.way.state, plan.way.selection
     comes_along = plan.way.tokens and not selection.pull_requests
     kept: dict[str, Any] = {"problems": store["problems"], "lacking": store["lacking"]}
     kept["repository"] = {key: row if comes_along else {**row, "closed_issues": None} for key, row in store["repository"].items()}

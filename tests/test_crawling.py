@@ -348,6 +348,16 @@ def test_a_repository_with_another_name_or_none_is_reported_and_the_others_are_c
     assert {name.partition("#")[0] for name in crawl.threads()} == {"acme/anvil"}  # the name that the study knows it by
 
 
+def test_a_repository_that_fails_the_criteria_is_not_listed(
+    crawling: Crawled, world: World, study_with: Callable[..., Study], token: bool
+) -> None:
+    crawl = crawling(world, study_with("minimum_closed_issues = 50", "acme/rocket#2"), token)
+    report = crawl()
+    assert report.places == {"acme/rocket": "not listed: fewer than 50 closed issues"}
+    assert {name for name in crawl.threads() if "rocket" in name} == {"acme/rocket#2"}  # a label names it
+    assert len(crawl.threads()) == 134
+
+
 def test_what_only_a_token_can_learn_is_said_with_its_price(
     crawling: Crawled, world: World, study_with: Callable[..., Study]
 ) -> None:

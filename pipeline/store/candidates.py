@@ -22,17 +22,7 @@ def candidates(
     repositories
         Names to which to keep, whatever their case; None for all.
     """
-    query = select(
-        _REPOSITORY.id, _REPOSITORY.owner, _REPOSITORY.name, _REPOSITORY.kind, _REPOSITORY.architecture,
-        _REPOSITORY.stars, _REPOSITORY.closed_issues,
-    )  # fmt: skip
-    if repositories is not None:
-        wanted = [name.lower() for name in repositories]
-        query = query.where(func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_(wanted))
-    known = {
-        r.id: CandidateRepository(f"{r.owner}/{r.name}", r.kind, r.architecture, r.stars, r.closed_issues)
-        for r in connection.execute(query)
-    }
+    known = _repositories(connection, repositories)
     found: list[Candidate] = []
     with_issues: list[CandidateRepository] = []
     for id_, repository in known.items():
@@ -57,3 +47,21 @@ def candidates(
         if rows:
             with_issues.append(repository)
     return with_issues, found
+
+
+def candidate_repositories(connection: Connection, names: list[str]) -> list[CandidateRepository]:
+    """Return what the store knows of these repositories, with issues or without, whatever the case of their names."""
+    return list(_repositories(connection, names).values())
+
+
+def _repositories(connection: Connection, names: list[str] | None) -> dict[int, CandidateRepository]:
+    query = select(
+        _REPOSITORY.id, _REPOSITORY.owner, _REPOSITORY.name, _REPOSITORY.kind, _REPOSITORY.architecture,
+        _REPOSITORY.stars, _REPOSITORY.closed_issues,
+    )  # fmt: skip
+    if names is not None:
+        query = query.where(func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_([name.lower() for name in names]))
+    return {
+        r.id: CandidateRepository(f"{r.owner}/{r.name}", r.kind, r.architecture, r.stars, r.closed_issues)
+        for r in connection.execute(query)
+    }
