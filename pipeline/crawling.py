@@ -369,7 +369,8 @@ class Crawl:
             if step.how == "all comments":
                 self._list_comments(step.repository)
                 with self._store.reading() as connection:
-                    numbers = [s.number for s in crawls.issue_states(connection, step.repository, numbers) if not s.complete]
+                    complete = {s.number for s in crawls.issue_states(connection, step.repository, numbers) if s.complete}
+                numbers = [number for number in numbers if number not in complete]
             if step.how == "issue by issue" or not self._client.has_token:
                 for number in numbers:
                     self._read_thread(step.repository, number)
