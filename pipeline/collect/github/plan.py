@@ -64,7 +64,8 @@ def plan_issues(
     if issues is not None and pull_requests is not None and not needs_fix:
         others["rest"] = windows(issues + pull_requests)
     if not has_token:
-        return Step(repository, "issues", "rest", others.pop("rest", None), others.get("rest"), others)
+        requests = others.pop("rest", None)
+        return Step(repository, "issues", "rest", requests, requests, others)
     how: How = "graphql, with comments" if comments else "graphql"
     points = None if listed is None else listed * POINTS[how]
     return Step(repository, "issues", how, listed, points, others)
