@@ -6,17 +6,26 @@ Sources: GitHub's REST reference (issues, issue comments, repositories, search),
 (Repository, Issue, IssueCommentConnection, ClosedEvent).
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl
 
-import requests
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from pipeline.collect.github.answers import (
+    graphql_issue,
+    listing,
+    missing_from,
+    next_page,
+    repository_facts,
+    rest_comment,
+    rest_issue,
+    thread_part,
+    time_of,
+)
 from pipeline.facts import CrawledComment, CrawledIssue, CrawledRepository, IssueReference, ThreadPart
 
 PAGE = 100
@@ -112,10 +121,10 @@ class RepositoryFacts(_Question):
         return _query("RepositoryFacts", variables, " ".join(parts))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
-        page = Page(missing=_missing(body, {f"r{i}": name for i, name in enumerate(self.repositories)}))
+        page = Page(missing=missing_from(body, {f"r{i}": name for i, name in enumerate(self.repositories)}))
         for i, name in enumerate(self.repositories):
             if (node := body["data"][f"r{i}"]) is not None:
-                page.repositories.append(_repository(name, node))
+                page.repositories.append(repository_facts(name, node))
         return page
 
 
@@ -135,7 +144,7 @@ class OneRepository(_Question):
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         return Page(
             repositories=[
-                CrawledRepository(self.repository, body["full_name"], _time(body["created_at"]), int(body["stargazers_count"]))
+                CrawledRepository(self.repository, body["full_name"], time_of(body["created_at"]), int(body["stargazers_count"]))
             ]
         )
 
@@ -187,27 +196,27 @@ class IssuePage(_Question):
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(etag=headers.get("etag"))
         if self.api == "rest":
-            for item in _listed(body):
-                issue = _rest_issue(self.repository, item)
+            for item in listing(body):
+                issue = rest_issue(self.repository, item)
                 if issue.pull_request and not self.pull_requests:
                     page.passed_over += 1
                 else:
                     page.issues.append(issue)
-            page.after = _next(headers)
-            page.last_update = max((_time(item["updated_at"]) for item in body), default=None)
+            page.after = next_page(headers)
+            page.last_update = max((time_of(item["updated_at"]) for item in body), default=None)
             return page
         node = body["data"]["repository"]
         if node is None:
-            page.missing = _missing(body, {"repository": self.repository})
+            page.missing = missing_from(body, {"repository": self.repository})
             return page
-        page.repositories.append(_repository(self.repository, node))
+        page.repositories.append(repository_facts(self.repository, node))
         listed = node["issues"]
         page.total = int(listed["totalCount"])
         for item in listed["nodes"]:
-            page.issues.append(_graphql_issue(self.repository, item))
+            page.issues.append(graphql_issue(self.repository, item))
             if self.comments:
                 page.threads.append(
-                    _thread_part(IssueReference(self.repository, int(item["number"])), item["comments"], first=True)
+                    thread_part(IssueReference(self.repository, int(item["number"])), item["comments"], first=True)
                 )
         page.after = listed["pageInfo"]["endCursor"] if listed["pageInfo"]["hasNextPage"] else None
         page.last_update = max((issue.updated_at for issue in page.issues), default=None)
@@ -238,10 +247,10 @@ class CommentPage(_Question):
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(etag=headers.get("etag"))
-        for item in _listed(body):
+        for item in listing(body):
             number = int(item["issue_url"].rpartition("/")[2])
-            page.comments.append((IssueReference(self.repository, number), _rest_comment(item)))
-        page.after = _next(headers)
+            page.comments.append((IssueReference(self.repository, number), rest_comment(item)))
+        page.after = next_page(headers)
         page.last_update = max((comment.updated_at for _, comment in page.comments), default=None)
         return page
 
@@ -267,9 +276,9 @@ class ThreadPage(_Question):
         return Call(f"/repos/{self.repository}/issues/{self.number}/comments", parameters | _further(self.after))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
-        comments = [_rest_comment(item) for item in _listed(body)]
+        comments = [rest_comment(item) for item in listing(body)]
         return Page(
-            threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, _next(headers))]
+            threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, next_page(headers))]
         )
 
 
@@ -290,7 +299,7 @@ class OneIssue(_Question):
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page()
         if int(body["number"]) == self.number:
-            page.issues.append(_rest_issue(self.repository, body))
+            page.issues.append(rest_issue(self.repository, body))
         else:  # an issue keeps its number when its repository gets another name, and loses it when it moves to another
             place = "/".join(body["repository_url"].split("/")[-2:])
             page.missing[self.about] = f"transferred to {place}#{int(body['number'])}"
@@ -350,7 +359,7 @@ class Threads(_Question):
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         names = list(self._by_repository)
-        page = Page(missing=_missing(body, {f"r{i}": name for i, name in enumerate(names)}))
+        page = Page(missing=missing_from(body, {f"r{i}": name for i, name in enumerate(names)}))
         for i, (name, items) in enumerate(self._by_repository.items()):
             repository = body["data"][f"r{i}"]
             for item in items:
@@ -358,8 +367,8 @@ class Threads(_Question):
                 if node is None:
                     page.missing.setdefault(f"{name}#{item.number}", page.missing.get(name, "not found"))
                     continue
-                page.issues.append(_graphql_issue(name, node))
-                page.threads.append(_thread_part(item.issue, node["comments"], first=item.after is None))
+                page.issues.append(graphql_issue(name, node))
+                page.threads.append(thread_part(item.issue, node["comments"], first=item.after is None))
         return page
 
 
@@ -386,11 +395,11 @@ class RepositorySearch(_Question):
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         page = Page(total=int(body["total_count"]))
         page.repositories = [
-            CrawledRepository(r["full_name"], r["full_name"], _time(r["created_at"]), int(r["stargazers_count"]))
+            CrawledRepository(r["full_name"], r["full_name"], time_of(r["created_at"]), int(r["stargazers_count"]))
             for r in body["items"]
             if not r["fork"] and not r.get("archived", False)
         ]
-        page.after = _next(headers)
+        page.after = next_page(headers)
         return page
 
 
@@ -484,16 +493,6 @@ _ISSUES_WITH_COMMENTS = (
 )
 
 
-def _next(headers: Mapping[str, str]) -> str | None:
-    """Return how a listing goes on, as its Link header has it: by a page's number, or, where GitHub does so, by a cursor."""
-    links = requests.utils.parse_header_links(headers.get("link", ""))
-    for link in links:
-        if link.get("rel") == "next":
-            given = dict(parse_qsl(urlsplit(link["url"]).query))
-            return urlencode([(key, given[key]) for key in ("after", "page") if key in given])
-    return None
-
-
 def _further(after: str | None) -> Parameters:
     return dict(parse_qsl(after or ""))
 
@@ -508,134 +507,6 @@ def _repository_alias(i: int, full_name: str, variables: dict[str, Any]) -> str:
     return f"r{i}: repository(owner: $o{i}, name: $n{i})"
 
 
-def _missing(body: Any, by_alias: Mapping[str, str]) -> dict[str, str]:
-    """Return what GraphQL's errors say is not there; `by_alias` are the repositories by their alias in the query."""
-    missing: dict[str, str] = {}
-    for error in body.get("errors") or ():
-        path = [part for part in error.get("path") or () if isinstance(part, str)]
-        if not path or path[0] not in by_alias:
-            raise ValueError(str(error.get("message"))[:200])
-        repository = body["data"][path[0]]
-        if repository is not None and (len(path) == 1 or repository.get(path[1]) is not None):
-            continue  # it is there, but for something in it that nobody may see
-        name = by_alias[path[0]] + (f"#{path[1][1:]}" if len(path) > 1 else "")
-        missing[name] = str(error.get("type") or "not found").replace("_", " ").lower()
-    return missing
-
-
-def _repository(name: str, node: Any) -> CrawledRepository:
-    def count(key: str) -> int | None:
-        return int(node[key]["totalCount"]) if key in node else None
-
-    return CrawledRepository(
-        name, node["nameWithOwner"], _time(node["createdAt"]), int(node["stargazerCount"]), int(node["closed"]["totalCount"]),
-        count("issues") if "pullRequests" in node else None, count("pullRequests"),
-    )  # fmt: skip
-
-
-def _listed(body: Any) -> list[Any]:
-    """Return a REST listing; an empty object would else pass for a listing of nothing."""
-    if not isinstance(body, list):
-        raise TypeError
-    return body
-
-
-def _rest_issue(repository: str, item: Any) -> CrawledIssue:
-    return CrawledIssue(
-        repository=repository,
-        number=int(item["number"]),
-        title=_text(item["title"]),
-        body=_text(item["body"]),
-        author=_login(item["user"]),
-        state=_state(item["state"]),
-        created_at=_time(item["created_at"]),
-        updated_at=_time(item["updated_at"]),
-        closed_at=_time_or_none(item["closed_at"]),
-        comment_count=int(item["comments"]),
-        tracker_labels=sorted(_text(label if isinstance(label, str) else label["name"]) for label in item["labels"]),
-        pull_request="pull_request" in item,
-    )
-
-
-def _graphql_issue(repository: str, node: Any) -> CrawledIssue:
-    pull_request = node.get("__typename") == "PullRequest"
-    return CrawledIssue(
-        repository=repository,
-        number=int(node["number"]),
-        title=_text(node["title"]),
-        body=_text(node["body"]),
-        author=_login(node["author"]),
-        state=_state(node["prState" if pull_request else "state"]),
-        created_at=_time(node["createdAt"]),
-        updated_at=_time(node["updatedAt"]),
-        closed_at=_time_or_none(node["closedAt"]),
-        comment_count=int(node["comments"]["totalCount"]),
-        tracker_labels=sorted(_text(label["name"]) for label in (node["labels"] or {"nodes": []})["nodes"]),
-        pull_request=pull_request,
-        fix=None if pull_request else _fix(node),
-        knows_fix=not pull_request,
-    )
-
-
-def _fix(node: Any) -> str | None:
-    """Return what closed the issue: the closing event's commit or pull request, else a merged pull request that says so."""
-    for event in node["timelineItems"]["nodes"]:
-        closer = event.get("closer")
-        if node["closedAt"] is not None and closer is not None and closer["__typename"] in ("Commit", "PullRequest"):
-            place = closer["repository"]["nameWithOwner"]
-            return f"{place}@{closer['oid']}" if closer["__typename"] == "Commit" else f"{place}#{closer['number']}"
-    for reference in (node["closedByPullRequestsReferences"] or {"nodes": []})["nodes"]:
-        if reference["merged"]:
-            return f"{reference['repository']['nameWithOwner']}#{reference['number']}"
-    return None
-
-
-def _thread_part(issue: IssueReference, connection: Any, *, first: bool) -> ThreadPart:
-    comments = [
-        CrawledComment(
-            int(node["fullDatabaseId"]), _login(node["author"]), _time(node["createdAt"]), _time(node["updatedAt"]),
-            _text(node["body"]),
-        )
-        for node in connection["nodes"]
-    ]  # fmt: skip
-    more = connection["pageInfo"]
-    return ThreadPart(issue, comments, first, more["endCursor"] if more["hasNextPage"] else None)
-
-
-def _rest_comment(item: Any) -> CrawledComment:
-    return CrawledComment(
-        int(item["id"]), _login(item["user"]), _time(item["created_at"]), _time(item["updated_at"]), _text(item["body"])
-    )
-
-
-def _login(user: Any) -> str | None:
-    """Return a login as REST writes it; None for `ghost`, the account that stands for all that are gone."""
-    if user is None or user["login"] == "ghost":
-        return None
-    login = str(user["login"])
-    return f"{login}[bot]" if user.get("__typename") == "Bot" and not login.endswith("[bot]") else login
-
-
-def _state(value: str) -> str:
-    return "open" if value.lower() == "open" else "closed"  # a pull request can be merged, too
-
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def _text(value: str | None) -> str:
-    """Return a text as it can be stored: see `pipeline.thread.Text`; one that is missing is empty, as GraphQL has it."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value) if value else ""
-
-
-def _time(value: str) -> datetime:
-    return datetime.fromisoformat(value).astimezone(UTC).replace(microsecond=0)
-
-
-def _time_or_none(value: str | None) -> datetime | None:
-    return None if value is None else _time(value)
-
-
 def _text_of(time: datetime | None) -> str:
     return "" if time is None else written(time)
 
@@ -643,9 +514,3 @@ def _text_of(time: datetime | None) -> str:
 def written(time: datetime) -> str:
     """Write a time as GitHub does."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def batches(items: list[ThreadItem], size: int) -> Iterator[Threads]:
-    """Put threads together into questions of at most `size` each."""
-    for start in range(0, len(items), size):
-        yield Threads(items=tuple(items[start : start + size]))

@@ -30,7 +30,6 @@ from pipeline.collect.github.questions import (
     ThreadItem,
     ThreadPage,
     Threads,
-    batches,
     written,
 )
 from pipeline.errors import RedefectError
@@ -496,8 +495,3 @@ def test_a_search_passes_over_forks_and_what_is_archived() -> None:
 
 def test_times_are_written_as_github_does_whatever_the_zone() -> None:
     assert written(datetime.fromisoformat("2020-01-01T01:30:00+01:30")) == "2020-01-01T00:00:00Z"
-
-
-def test_threads_are_put_together_in_their_order() -> None:
-    items = [ThreadItem(repository=NAME, number=number) for number in range(1, 8)]
-    assert [[item.number for item in question.items] for question in batches(items, 3)] == [[1, 2, 3], [4, 5, 6], [7]]
