@@ -116,10 +116,10 @@ class Slept(list[float]):
 
 
 @contextmanager
-def asking(address: str, *tokens: str, attempts: int = 10, first_wait: float = 0.001, read: float = 5.0,
+def asking(address: str, *tokens: str, attempts: int = 10, first_wait: float = 0.001, read: float = 60.0,
            slept: Callable[[float], None] | None = None, watch: Any = None) -> Iterator[Client]:  # fmt: skip
     """Make a client that loses no time."""
-    patience = Patience(first_wait=first_wait, attempts=attempts, connect=5.0, read=read)
+    patience = Patience(first_wait=first_wait, attempts=attempts, connect=60.0, read=read)
     client = Client(address, list(tokens), patience, watch, Slept() if slept is None else slept)
     try:
         yield client

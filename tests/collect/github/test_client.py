@@ -99,19 +99,18 @@ def test_a_request_that_goes_wrong_is_sent_again_and_the_failure_counted(
     world: World, question: IssuePage, kind: str, what: str
 ) -> None:
     with (
-        Replica(world, faults=first_breaks(kind, hang=30, reset_after=0)) as replica,
-        asking(replica.url, "t0ken", read=0.3) as client,
+        Replica(world, faults=first_breaks(kind, hang=60, reset_after=0)) as replica,
+        asking(replica.url, "t0ken", read=0.5 if kind == "timeout" else 60) as client,
     ):
         page = client.ask(question)
         assert [issue.number for issue in page.issues] == [1, 2, 3, 4, 5, 6]
-        expected = {(what, SECOND_TRY): 1}
-        if kind == "primary-limit":
-            seen = counted(client.incidents)
-            seen.pop(("the budget of requests was used up", "waited for the next hour's"), None)
-            assert seen == expected
+        seen = counted(client.incidents)
+        seen.pop(("the budget of requests was used up", "waited for the next hour's"), None)  # waited for a piece at a time
+        if kind == "timeout":
+            assert set(seen) == {(what, SECOND_TRY)}  # a busy machine may miss the time more than once
         else:
-            assert counted(client.incidents) == expected
-        assert client.requests == 2
+            assert seen == {(what, SECOND_TRY): 1}
+            assert client.requests == 2
 
 
 @pytest.mark.parametrize("variant", range(8))
@@ -145,27 +144,36 @@ def test_a_refusal_of_further_pages_is_known_by_its_words(message: str) -> None:
 # Limits and tokens
 
 
-def test_a_budget_that_is_used_up_is_waited_for_and_counted_down() -> None:
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_budget_that_is_used_up_is_asked_no_more_but_waited_for_and_counted_down(refused: bool) -> None:
+    watch, seconds = Watching(), iter(range(3))
+
+    def sleep(_: float) -> None:
+        if next(seconds) == 2:
+            raise KeyboardInterrupt
+
+    headers = left(0, reset=time.time() + 1000)
+    reply = refusal(403, "API rate limit exceeded for user ID 1.", **headers) if refused else Reply(200, ANVIL.body, headers)
+    with scripted(reply) as server, asking(server.url, "t0ken", slept=sleep, watch=watch) as client:
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(2):
+                client.ask(REPOSITORY)
+        assert len(server.heard) == 1
+        expected = {("the budget of requests was used up", "waited for the next hour's"): 1}
+        assert counted(client.incidents) == expected | ({("a rate limit that was reached", SECOND_TRY): 1} if refused else {})
+    assert {why for why, _ in watch.waits} == {"the budget of requests is used up"}
+    first, second, third = (left for _, left in watch.waits)
+    assert 900 < first <= 1001
+    assert (second, third) == (first - 1, first - 2)
+
+
+def test_after_the_wait_it_is_asked_again() -> None:
     reset = time.time() + 0.2
     replies = (refusal(403, "API rate limit exceeded for user ID 1.", **left(0, reset=reset)), ANVIL)
     with scripted(*replies) as server, asking(server.url, "t0ken") as client:
         assert client.ask(REPOSITORY).repositories[0].stars == 5
         assert len(server.heard) == 2
         assert time.time() >= reset
-        assert ("a rate limit that was reached", SECOND_TRY) in client.incidents.counted
-        assert ("the budget of requests was used up", "waited for the next hour's") in client.incidents.counted
-
-
-def test_nothing_is_sent_when_the_last_answer_said_that_nothing_is_left() -> None:
-    reset = time.time() + 0.2
-    with (
-        scripted(Reply(200, ANVIL.body, left(0, reset=reset)), ANVIL) as server,
-        asking(server.url, "t0ken", slept=time.sleep) as client,
-    ):
-        client.ask(REPOSITORY)
-        client.ask(REPOSITORY)
-        assert time.time() >= reset
-        assert counted(client.incidents) == {("the budget of requests was used up", "waited for the next hour's"): 1}
 
 
 def test_a_budget_of_one_resource_does_not_hold_up_another() -> None:
@@ -660,6 +668,14 @@ def test_an_answer_in_part_says_what_is_missing() -> None:
         assert [facts.name for facts in page.repositories] == ["acme/anvil"]
         assert page.missing == {"acme/gone": "not found"}
         assert counted(client.incidents) == {}
+
+
+@pytest.mark.parametrize("path", [None, ["elsewhere"], []])
+def test_an_error_that_says_not_where_is_asked_again(path: Any) -> None:
+    broken = Reply(200, {"data": {"r0": NODE}, "errors": [{"message": "hm", "path": path}]})
+    with scripted(broken, ANVIL_NODE) as server, asking(server.url, "t0ken") as client:
+        assert client.ask(FACTS).missing == {}
+        assert counted(client.incidents) == {("an answer of another form", SECOND_TRY): 1}
 
 
 def test_a_query_that_is_refused_is_one_sentence() -> None:
