@@ -3,13 +3,14 @@
 Each run has a replica of its own, a process of its own, and in it each tool in turn: first all threads, into an empty store;
 then, with 1 % of the issues of each repository commented on, what is new, the way the tool can. The tools take turns in being
 first. What is timed is whole processes, from the start of a tool's first to the end of its last; what is counted, the replica
-counts. What a tool stored is compared with what the replica holds, issue by issue: the numbers of comments must be equal.
+counts; the seconds of CPU are the tools' own, which tell more when the machine is busy. What a tool stored is compared with
+what the replica holds, issue by issue: the numbers of comments must be equal.
 
 How each is pointed at the replica, with a made-up token:
 
 - ReDefect reads GITHUB_API_URL; all repositories in one command, which is the same command again for what is new
 - Perceval has --enterprise-url; a command a repository; what is new by --from-date, the last update that it saw. It asks for
-  each person's profile and organisations, too, and there is no option against it: `--filter-classified` only hides people
+  the profile and organisations of who wrote what, too; it is run a second way, with --filter-classified, which leaves that out
 - github-to-sqlite has no option, see github_to_sqlite_elsewhere.py; two commands a repository, issues and comments, which are
   the same for what is new: it reads everything again
 
@@ -23,6 +24,7 @@ The exit code tells whether all stored what there is. That an aim is missed is p
 import argparse
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -73,6 +75,7 @@ class Measured:
     requests: int
     received: int
     seconds: float
+    cpu: float
     right: bool
 
 
@@ -89,16 +92,20 @@ def redefect_held(folder: Path) -> Threads:
     )
 
 
-def perceval(folder: Path, url: str, phase: str) -> Commands:
+def perceval(folder: Path, url: str, phase: str, *options: str) -> Commands:
     commands = []
     for name in REPOSITORIES:
         owner, short = name.split("/")
         command = [str(PEERS / "perceval" / "bin" / "perceval"), "github", owner, short, "--category", "issue"]
-        command += ["--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line"]
+        command += ["--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line", *options]
         if phase == "new":
             command += ["--from-date", max(item["updated_at"] for item in _perceval_items(folder / f"{short}-full.jsonl"))]
         commands.append([*command, "--output", str(folder / f"{short}-{phase}.jsonl")])
     return commands
+
+
+def perceval_without_profiles(folder: Path, url: str, phase: str) -> Commands:
+    return perceval(folder, url, phase, "--filter-classified")
 
 
 def perceval_held(folder: Path) -> Threads:
@@ -144,6 +151,7 @@ def _counted(database: Path, query: str) -> Threads:
 TOOLS = (
     Tool("ReDefect", redefect, redefect_held),
     Tool("Perceval", perceval, perceval_held),
+    Tool("Perceval without profiles", perceval_without_profiles, perceval_held),
     Tool("github-to-sqlite", github_to_sqlite, github_to_sqlite_held),
 )
 
@@ -178,14 +186,20 @@ def measure(tool: Tool, folder: Path, url: str, phase: str, there: Threads) -> M
         environment.pop("PYTHONPATH", None)
     commands = tool.commands(folder, url, phase)
     asked(f"{url}/_replica/reset", "POST")
-    start = time.perf_counter()
+    start, used = time.perf_counter(), _cpu()
     codes = [
         subprocess.run(c, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
         for c in commands
     ]
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, _cpu() - used
     sent = asked(f"{url}/_replica/statistics")
-    return Measured(sent["requests"], sent["bytes"], seconds, not any(codes) and tool.held(folder) == there)
+    return Measured(sent["requests"], sent["bytes"], seconds, cpu, not any(codes) and tool.held(folder) == there)
+
+
+def _cpu() -> float:
+    """Return the processor's seconds of all processes that have ended; the replica has not."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def touched(url: str, there: Threads, run: int) -> Threads:
@@ -213,8 +227,8 @@ def least(phase: str, threads: Threads) -> tuple[int, int]:
 
 
 def report(all_measured: dict[tuple[str, int, str], list[Measured]], threads: Threads) -> bool:
-    print("| what | latency | tool | requests | by ReDefect's | seconds: min | median | max | MB received | result |")
-    print("|---|--:|---|--:|--:|--:|--:|--:|--:|---|")
+    print("| what | latency | tool | requests | by ReDefect's | seconds: min | median | max | of CPU | MB received | result |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|---|")
     right = True
     verdicts: dict[str, list[bool]] = defaultdict(list)
     for phase in PHASES:
@@ -227,21 +241,22 @@ def report(all_measured: dict[tuple[str, int, str], list[Measured]], threads: Th
                 requests = statistics.median(m.requests for m in runs)
                 seconds = [m.seconds for m in runs]
                 median = statistics.median(seconds)
+                cpu = statistics.median(m.cpu for m in runs)
                 received = statistics.median(m.received for m in runs) / 1e6
                 good = all(m.right for m in runs)
                 right &= good
                 print(
                     f"| {phase} | {latency} ms | {name} | {requests:g} | {requests / own_requests:.2f} | {min(seconds):.2f} | "
-                    f"{median:.2f} | {max(seconds):.2f} | {received:.2f} | {'as it is there' if good else 'WRONG'} |"
+                    f"{median:.2f} | {max(seconds):.2f} | {cpu:.2f} | {received:.2f} | {'as it is there' if good else 'WRONG'} |"
                 )
                 if name == "ReDefect":
                     continue
-                factor = 10 if name == "Perceval" else 3
+                factor = 10 if name.startswith("Perceval") else 3
                 verdicts[f"{phase}: at least {factor} times fewer requests than {name}"].append(requests >= factor * own_requests)
                 verdicts[f"{phase}: sooner done than {name}, {latency} ms"].append(median > own_median)
             verdicts[f"{phase}: within 10 % of the least possible"].append(own_requests <= 1.1 * graphql)
         for how, number in (("GraphQL, as ReDefect", graphql), ("REST, as the others", rest)):
-            print(f"| {phase} | | least possible, {how} | {number} | {number / own_requests:.2f} | | | | | |")
+            print(f"| {phase} | | least possible, {how} | {number} | {number / own_requests:.2f} | | | | | | |")
     print()
     for aim, reached in verdicts.items():
         print(f"- {aim}: {'yes' if all(reached) else 'NO'}")
@@ -276,14 +291,14 @@ def main() -> None:
                     there = threads
                     for phase in PHASES:
                         for tool in tools:
-                            own = folder / tool.name
+                            own = folder / tool.name.replace(" ", "-")
                             own.mkdir(exist_ok=True)
                             one = measure(tool, own, url, phase, there)
                             measured[phase, latency, tool.name].append(one)
                             print(f"{latency} ms, run {run + 1}, {phase}, {tool.name}: {one}", file=sys.stderr)
                         there = touched(url, there, run)
                 for tool in TOOLS:
-                    shutil.rmtree(folder / tool.name)
+                    shutil.rmtree(folder / tool.name.replace(" ", "-"))
         right = report(measured, threads)
     if not right:
         sys.exit("What a tool stored is not what the replica holds.")
