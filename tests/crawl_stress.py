@@ -446,12 +446,12 @@ def _without_cursor_of_issues(crawl: Mapping[tuple[Any, ...], Mapping[str, Any]]
 
 
 def comparable(store: dict[str, Any], other: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return what must be the same in a refreshed store and in a fresh one after the world has changed.
+    """Return what must be the same in two stores that were crawled by different ways, or at different times.
 
-    Each holds threads that are not wanted: a fresh one those that came along, a refreshed one those that were wanted before,
-    and issues in a state that is not asked for any more. Ways depend on numbers that have changed, so that of the crawl
-    itself only the listing of issues is compared, and threads that were read in part. How many closed issues there are is
-    learned anew only where it comes along, and a fix only with a thread where the listing (REST) does not tell it.
+    Both must have got all threads that are wanted. But each holds others: those that came along, those that were wanted before
+    the world changed, and issues in a state that is not asked for any more. Ways depend on numbers that change, so that of the
+    crawl itself only the listing of issues is compared, and threads that were read in part. How many closed issues there are
+    is learned anew only where it comes along, and a fix only with a thread where the listing (REST) does not tell it.
     """
     complete = {key for key, row in store["issue"].items() if row["comments_complete"] and _is_complete(other, key)}
     state, selection = plan.way.state, plan.way.selection
