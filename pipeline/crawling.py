@@ -46,10 +46,10 @@ from pipeline.store.crawls import CrawlState, IssueState
 from pipeline.store.session import Store
 from pipeline.study import Study
 
-_FACTS, _COMMENTS = "facts", "comments"
+_FACTS, _COMMENTS, _WAY = "facts", "comments", "threads"
 _LISTED = {"all": "issues", "closed": "closed issues", "open": "open issues"}
 """What a crawl of a repository is made of, as the store keeps where each part stands: its facts, the listing of its issues (a
-listing of closed ones is not one of all), and the listing of all its comments."""
+listing of closed ones is not one of all), the listing of all its comments, and, until all threads are there, the way to them."""
 _MOST_RESTARTS = 5
 
 
@@ -358,9 +358,12 @@ class Crawl:
                 {name: [s.comment_count for s in states] for name, states in wanted.items()},
                 {name: _comments_to_list(connection, name, states) for name, states in wanted.items()},
                 has_token=self._client.has_token,
-                begun=[name for name in wanted if _is_begun(connection, name)],
+                begun={name: (crawls.state(connection, name, _WAY) or CrawlState()).cursor for name in wanted},
             )
         steps = [step for step in steps if step.how != "nothing"]
+        with self._writing() as connection:
+            for step in steps:
+                crawls.put_state(connection, step.repository, _WAY, CrawlState(step.how))
         self.report.plan += steps
         announce(steps)
         batched: list[ThreadItem] = []
@@ -377,6 +380,9 @@ class Crawl:
             else:
                 batched += self._items(step.repository, numbers)
         self._read_batches(batched)
+        with self._writing() as connection:
+            for name in wanted:
+                crawls.put_state(connection, name, _WAY, None)
 
     def _wanted(self, connection: Connection, repositories: Sequence[str], wish: Wish) -> dict[str, list[IssueState]]:
         """Return the threads that are wanted and not complete in the store, by repository."""
@@ -533,7 +539,7 @@ def store_answer(connection: Connection, question: Question, page: Page) -> int:
     elif isinstance(question, RepositoryFacts):
         for facts in page.repositories:
             numbers = {"issues": facts.issues, "pull_requests": facts.pull_requests, "closed_issues": facts.closed_issues}
-            crawls.put_state(connection, facts.name, _FACTS, CrawlState(counts=numbers))
+            crawls.put_state(connection, facts.name, _FACTS, CrawlState(_cursor(facts.last_update, None), None, numbers))
     elif isinstance(question, OneRepository):
         crawls.put_state(connection, question.repository, _FACTS, CrawlState())
     elif isinstance(question, ClosedIssueCount) and page.total is not None:
@@ -555,6 +561,12 @@ def _advance(connection: Connection, question: IssuePage | CommentPage, resource
     """Move a listing's cursor on: to the last update seen, or, within one second, to the next page."""
     stands = crawls.state(connection, question.repository, resource) or CrawlState()
     last = max((time for time in (question.since, page.last_update) if time is not None), default=None)
+    if page.after is None and isinstance(question, IssuePage) and question.state != "all":
+        # What changed its state while issues of one state were listed left the listing, or is not in it yet: the next listing,
+        # of all states, begins where this one began.
+        facts = crawls.state(connection, question.repository, _FACTS) or CrawlState()
+        began, _ = _position(facts.cursor)
+        last = began if last is None or began is None else min(last, began)
     if page.after is None:
         nothing_new = question.after is None and question.since is not None and last == question.since
         counts = stands.counts | {"complete": True}
@@ -581,11 +593,6 @@ def _position(cursor: str | None, *, goes_on: bool = True) -> tuple[datetime | N
         return None, None
     since, _, after = cursor.partition(" ")
     return datetime.fromisoformat(since), (after or None) if goes_on else None
-
-
-def _is_begun(connection: Connection, name: str) -> bool:
-    stands = crawls.state(connection, name, _COMMENTS)
-    return stands is not None and not stands.counts.get("complete")
 
 
 def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueState]) -> int | None:

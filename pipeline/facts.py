@@ -113,6 +113,8 @@ class CrawledRepository:
     closed_issues: int | None = None
     issues: int | None = None
     pull_requests: int | None = None
+    last_update: datetime | None = None
+    """When any of its issues was last updated."""
 
 
 @dataclass(frozen=True, slots=True)

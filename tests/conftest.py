@@ -1,6 +1,7 @@
 """Components that tests share: a root of their own, real stores in real files, the command as a real process, real data."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -153,8 +154,10 @@ def redefect(root: Path) -> Run:
 
 
 def contents(database: Path) -> list[str]:
-    """Return everything that a SQLite file holds, but when runs ended."""
+    """Return everything that a SQLite file holds, but when runs ended, and the numbers of a crawl's rows, which nothing names."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         lines = list(connection.iterdump())
         connection.execute("PRAGMA foreign_key_check").fetchall()
-    return [line for line in lines if not line.startswith('INSERT INTO "run"')]
+    crawl = re.compile(r'(?<=^INSERT INTO "crawl" VALUES\()\d+')
+    rows = sorted(crawl.sub("", line) for line in lines if crawl.search(line))
+    return [line for line in lines if not line.startswith('INSERT INTO "run"') and not crawl.search(line)] + rows

@@ -465,13 +465,14 @@ def comparable(store: dict[str, Any], other: dict[str, Any], plan: Plan) -> dict
     }
     kept["comment"] = {key: row for key, row in store["comment"].items() if key[:2] in complete}
     kept["crawl"] = {
-        key: {**row, "counts": json.loads(row["counts"]).get("complete")}
+        key: {**row, "counts": json.loads(row["counts"]).get("complete"), "cursor": None if key[1] == "facts" else row["cursor"]}
         for key, row in _without_cursor_of_issues(store["crawl"]).items()
         if key[1] != "comments"
     }
     if state == "all":
         for key, row in kept["crawl"].items():
-            row["cursor"] = store["crawl"][key]["cursor"]
+            if key[1].endswith("issues"):
+                row["cursor"] = store["crawl"][key]["cursor"]
     return kept
 
 

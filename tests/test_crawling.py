@@ -244,6 +244,24 @@ def test_what_was_closed_and_is_open_again_is_learnt_though_only_closed_issues_a
     assert "acme/anvil#142" not in crawl.threads()
 
 
+def test_what_opens_again_while_closed_issues_are_listed_is_learnt_by_the_next_crawl(
+    crawling: Crawled, world: World, study_with: Callable[..., Study]
+) -> None:
+    class Reopening(Unwatched):
+        def asking(self, about: str) -> None:
+            if about.startswith("issues of acme/anvil since"):
+                world.edit("acme/anvil", 1, state="open", at=at(1000))
+                world.comment("acme/anvil", 130, "carol", "Me too", at(1001))  # the last that the listing will show
+
+    crawl = crawling(world, study_with("state = 'closed', minimum_comments = 10"))
+    crawl.watch = Reopening()
+    crawl()
+    assert crawl.threads()["acme/anvil#1"].state == "closed"
+    crawl.watch = Unwatched()
+    crawl()
+    assert crawl.threads()["acme/anvil#1"].state == "open"
+
+
 def test_issues_that_are_updated_while_their_pages_are_read_are_neither_missed_nor_doubled(
     crawling: Crawled, world: World, study_with: Callable[..., Study], token: bool
 ) -> None:

@@ -64,10 +64,10 @@ def state(connection: Connection, repository: str, resource: str) -> CrawlState 
 
 def put_state(connection: Connection, repository: str, resource: str, new: CrawlState | None) -> None:
     """Store where a crawl stands; None forgets it."""
-    key = {"repository_id": repository_id(connection, repository), "resource": resource}
     old = state(connection, repository, resource)
     if old == new:
         return
+    key = {"repository_id": repository_id(connection, repository), "resource": resource}
     if new is None:
         connection.execute(delete(_CRAWL).filter_by(**key))
     elif old is None:

@@ -35,9 +35,11 @@ def repository_facts(name: str, node: Any) -> CrawledRepository:
     def count(key: str) -> int | None:
         return int(node[key]["totalCount"]) if key in node else None
 
+    latest = node["latest"]["nodes"] if "latest" in node else []
     return CrawledRepository(
         name, node["nameWithOwner"], time_of(node["createdAt"]), int(node["stargazerCount"]), int(node["closed"]["totalCount"]),
         count("issues") if "pullRequests" in node else None, count("pullRequests"),
+        time_of(latest[0]["updatedAt"]) if latest else None,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ may cost several points of its own 5,000, which GitHub computes from what it ask
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 from typing import Literal
 
 from pipeline.collect.github.questions import PAGE
@@ -72,7 +73,11 @@ def plan_issues(
 
 
 def plan_threads(
-    wanted: Mapping[str, Sequence[int]], all_comments: Mapping[str, int | None], *, has_token: bool, begun: Sequence[str] = ()
+    wanted: Mapping[str, Sequence[int]],
+    all_comments: Mapping[str, int | None],
+    *,
+    has_token: bool,
+    begun: Mapping[str, str | None] = MappingProxyType({}),
 ) -> list[Step]:
     """Choose how the comments of wanted issues are fetched, repository by repository.
 
@@ -85,7 +90,8 @@ def plan_threads(
     all_comments
         For each repository, how many comments its listing of all comments would bring; None when that is not known.
     begun
-        Repositories whose listing of all comments was begun: it is ended, so that nothing is fetched twice.
+        The ways that an earlier crawl chose and did not come to the end of. They are kept where they can be: so a crawl that was
+        stopped brings what it would have brought, and fetches nothing twice.
     """
     steps = []
     batched: list[int] = []
@@ -98,9 +104,7 @@ def plan_threads(
             prices["all comments"] = windows(total)
         if has_token:
             prices["graphql batches"] = batch_requests([*batched, *counts]) - batch_requests(batched)
-        how: How = min(prices, key=lambda way: (prices[way], way))
-        if repository in begun and total is not None:
-            how = "all comments"
+        how: How = min(prices, key=lambda way: (way != begun.get(repository), prices[way], way))
         if how == "graphql batches":
             batched += counts
         others = {way: price for way, price in prices.items() if way != how}

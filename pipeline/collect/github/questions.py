@@ -114,10 +114,7 @@ class RepositoryFacts(_Question):
 
     def call(self) -> Call:
         variables: dict[str, Any] = {}
-        parts = [
-            f"{_repository_alias(i, name, variables)} {{ {_FACTS} issues {{ totalCount }} pullRequests {{ totalCount }} }}"
-            for i, name in enumerate(self.repositories)
-        ]
+        parts = [f"{_repository_alias(i, name, variables)} {{ {_FACTS} {_NUMBERS} }}" for i, name in enumerate(self.repositories)]
         return _query("RepositoryFacts", variables, " ".join(parts))
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
@@ -441,6 +438,10 @@ Question = Annotated[
 QUESTION: TypeAdapter[Question] = TypeAdapter(Question)
 """Reads a question back from the JSON that `model_dump` gives."""
 
+_NUMBERS = (
+    "issues { totalCount } pullRequests { totalCount } "
+    "latest: issues(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) { nodes { updatedAt } }"
+)
 _FACTS = "nameWithOwner createdAt stargazerCount closed: issues(states: CLOSED) { totalCount }"
 _ISSUE = """
 fragment issue on Issue {

@@ -114,17 +114,19 @@ def test_without_a_token_there_are_two_ways() -> None:
 
 
 def test_a_listing_of_all_comments_that_was_begun_is_ended() -> None:
-    (step,) = plan_threads({A: [1]}, {A: 10_000}, has_token=True, begun=[A])
+    (step,) = plan_threads({A: [1]}, {A: 10_000}, has_token=True, begun={A: "all comments"})
     assert step == Step(A, "threads", "all comments", 101, 101, {"graphql batches": 1, "issue by issue": 1})
 
 
 def test_comments_are_not_listed_where_nobody_knows_what_that_brings() -> None:
-    (step,) = plan_threads({A: [1, 1]}, {A: None}, has_token=False, begun=[A])
+    (step,) = plan_threads({A: [1, 1]}, {A: None}, has_token=False, begun={A: "all comments"})
     assert step == Step(A, "threads", "issue by issue", 2, 2, {})
 
 
 def test_a_repository_of_which_nothing_is_wanted_takes_nothing() -> None:
-    assert plan_threads({A: []}, {A: 5_000}, has_token=True, begun=[A]) == [Step(A, "threads", "nothing", 0, 0, {})]
+    assert plan_threads({A: []}, {A: 5_000}, has_token=True, begun={A: "all comments"}) == [
+        Step(A, "threads", "nothing", 0, 0, {})
+    ]
 
 
 # What is planned is what is sent

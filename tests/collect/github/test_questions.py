@@ -342,8 +342,11 @@ def test_rest_and_graphql_tell_the_same_of_a_repository(replica: Replica) -> Non
     with asking(replica.url, "t0ken") as client:
         (rest,) = client.ask(OneRepository(repository=NAME)).repositories
         query, rocket = client.ask(RepositoryFacts(repositories=(NAME, "acme/rocket"))).repositories
-        assert replace(query, closed_issues=None, issues=None, pull_requests=None) == rest
+        assert replace(query, closed_issues=None, issues=None, pull_requests=None, last_update=None) == rest
         assert (query.closed_issues, query.issues, query.pull_requests) == (6, 7, 1)
+        assert query.last_update == max(
+            issue.updated_at for issue in client.ask(IssuePage(api="graphql", repository=NAME)).issues
+        )
         assert (rocket.name, rocket.stars) == ("acme/rocket", 7)
         assert client.ask(ClosedIssueCount(repository=NAME)).total == 6
         assert [found.name for found in client.ask(RepositorySearch(words="rocket", minimum_stars=1)).repositories] == [
