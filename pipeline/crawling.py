@@ -363,7 +363,8 @@ class Crawl:
         steps = [step for step in steps if step.how != "nothing"]
         with self._writing() as connection:
             for step in steps:
-                crawls.put_state(connection, step.repository, _WAY, CrawlState(step.how))
+                if crawls.knows(connection, step.repository):  # of one that was never met, it may be that there is none
+                    crawls.put_state(connection, step.repository, _WAY, CrawlState(step.how))
         self.report.plan += steps
         announce(steps)
         batched: list[ThreadItem] = []

@@ -41,7 +41,7 @@ def test_a_study_knows_its_name_and_its_places(root: Path) -> None:
         (
             "minimum_stars = 1000",
             "minimum_starz = 1000",
-            "here: selection.minimum_starz: unknown key; known here: minimum_stars,",
+            "here: selection.minimum_starz: unknown key; known here: searches, minimum_stars,",
         ),
         ("minimum_stars = 1000", 'minimum_stars = "1000"', "here: selection.minimum_stars: Input should be a valid integer"),
         ("zoos = 0.1", "zoos = 1.1", "here: selection.random_share_of_largest_zoos: Input should be less than or equal to 1"),

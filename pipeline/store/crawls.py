@@ -52,6 +52,11 @@ def _found(connection: Connection, name: str) -> int | None:
     return connection.execute(select(_REPOSITORY.c.id).where(*same)).scalar()
 
 
+def knows(connection: Connection, name: str) -> bool:
+    """Return whether there is a repository of this name in the store."""
+    return _found(connection, name) is not None
+
+
 def state(connection: Connection, repository: str, resource: str) -> CrawlState | None:
     """Return where a crawl stands; None when it was never begun."""
     row = connection.execute(
