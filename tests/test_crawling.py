@@ -10,7 +10,7 @@ from pipeline.collect.github.client import Client, Patience, Unwatched
 from pipeline.collect.json_lines import read_json_lines
 from pipeline.crawling import Crawl, CrawlReport, Wish, wish_of
 from pipeline.errors import RedefectError
-from pipeline.replica import Limits, Replica, World
+from pipeline.replica import Faults, Limits, Replica, World
 from pipeline.store import read
 from pipeline.store.session import Store
 from pipeline.study import Study, read_study
@@ -114,8 +114,8 @@ def crawling(tmp_path: Path) -> Iterator[Crawled]:
     """Make a crawl of a world, for a study, into a store of its own."""
     with ExitStack() as stack:
 
-        def make(world: World, study: Study, token: bool = True) -> Crawling:
-            replica = stack.enter_context(Replica(world, Limits(anonymous=5000)))
+        def make(world: World, study: Study, token: bool = True, faults: Faults | None = None) -> Crawling:
+            replica = stack.enter_context(Replica(world, Limits(anonymous=5000), faults))
             store = Store(str(tmp_path / f"crawled-on-{replica.url.rpartition(':')[2]}.sqlite"))
             stack.callback(store.close)
             return Crawling(store, replica, study, token)
@@ -437,3 +437,31 @@ def test_a_thread_whose_beginning_changes_while_it_is_read_part_by_part_is_read_
     else:
         crawl(Wish(["acme/anvil"], whole=True))  # the listing tells that the issue changed
     assert len(crawl.threads()["acme/anvil#141"].comments or ()) == 229
+
+
+def test_what_is_too_much_for_the_server_is_asked_in_smaller_portions(
+    crawling: Crawled, world: World, study_with: Callable[..., Study]
+) -> None:
+    study = study_with("", "acme/anvil#141 acme/rocket#1")
+    whole = crawling(world, study)
+    whole(whole=True)
+    for which in ({"whole": True}, {"labelled": True}):
+        crawl = crawling(world, study, faults=Faults(3, 0.5, ("graphql-timeout",)))
+        report = crawl(**which)
+        assert ("a query that took too long", "asked for less at once") in report.incidents
+        assert crawl.threads().items() <= whole.threads().items()
+        assert len(crawl.threads()) == (136 if which.get("whole") else 2)
+
+
+def test_a_listing_that_is_limited_in_pages_is_begun_anew_where_it_stopped(
+    crawling: Crawled, tmp_path: Path, study_with: Callable[..., Study]
+) -> None:
+    with World(tmp_path / "second.sqlite") as world:
+        world.add(thread(n, comments=1, updated_at=at(300)) for n in range(1, 251))
+        crawl = crawling(world, study_with(), False, Faults(1, 0.4, ("pagination-limited",)))
+        report = crawl(Wish(["acme/anvil"], whole=True))
+        assert ("a listing that is limited in pages", "listed anew from where it stopped") in report.incidents
+        assert len(crawl.complete()) == 250
+        crawl = crawling(world, study_with(), False, Faults(2, 1.0, ("pagination-limited",)))
+        with pytest.raises(RedefectError, match="acme/anvil: GitHub gives no further pages of this listing, again and again"):
+            crawl(Wish(["acme/anvil"], whole=True))
