@@ -178,8 +178,9 @@ def collect(
     from pipeline.collect.github.archive import Archive
     from pipeline.collect.github.budget import tokens_from
     from pipeline.collect.github.client import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Client, Patience
-    from pipeline.crawling import Crawl, rebuild, wish_of
+    from pipeline.crawling import Crawl, wish_of
     from pipeline.files import write
+    from pipeline.intake import rebuild
     from pipeline.progress import watched
     from pipeline.store.session import Store, database_url
 

@@ -1,8 +1,4 @@
-"""The crawl: what GitHub answers, asked by `collect` and stored by `store`, a page a transaction.
-
-What an answer does to the store depends on nothing but the question, the answer and the store. So a crawl that is killed
-goes on where it was, and an archive of its answers, stored in their order, gives the same store without the network.
-"""
+"""The crawl: what GitHub answers, asked by `collect` and stored by `store`, a page a transaction."""
 
 import re
 from collections import Counter
@@ -12,13 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from pipeline import __version__
-from pipeline.collect.github.archive import Archive, read_archive
+from pipeline.collect.github.archive import Archive
 from pipeline.collect.github.budget import TOKEN_VARIABLES
 from pipeline.collect.github.client import Client, GoneError, PaginationLimitedError, TooHeavyError, Unwatched, Watch
 from pipeline.collect.github.plan import How, Step, pages, plan_issues, plan_threads
@@ -35,21 +30,17 @@ from pipeline.collect.github.questions import (
     ThreadItem,
     ThreadPage,
     Threads,
-    written,
 )
 from pipeline.errors import RedefectError
-from pipeline.facts import CrawledIssue, IssueReference
+from pipeline.facts import IssueReference
 from pipeline.importing import labelled_issues
+from pipeline.intake import COMMENTS, FACTS, LISTED, WAY, cursor_at, position_of, store_answer
 from pipeline.selecting import draw, failing
 from pipeline.store import crawls, write
 from pipeline.store.crawls import CrawlState, IssueState
 from pipeline.store.session import Store
-from pipeline.study import Study
+from pipeline.study import State, Study
 
-_FACTS, _COMMENTS, _WAY = "facts", "comments", "threads"
-_LISTED = {"all": "issues", "closed": "closed issues", "open": "open issues"}
-"""What a crawl of a repository is made of, as the store keeps where each part stands: its facts, the listing of its issues (a
-listing of closed ones is not one of all), the listing of all its comments, and, until all threads are there, the way to them."""
 _MOST_RESTARTS = 5
 
 
@@ -70,6 +61,10 @@ class Wish:
     repositories: list[str]
     whole: bool = False
     named: Sequence[IssueReference] = ()
+
+    def state(self, study: Study) -> State:
+        """Return the state of the issues that are listed."""
+        return "all" if self.whole else study.selection.state
 
 
 @dataclass(slots=True)
@@ -214,9 +209,7 @@ class Crawl:
             wanted = self._wanted(connection, there, wish)
             counts = {name: [s.comment_count for s in states] for name, states in wanted.items()}
             for name in there:
-                stands = (
-                    crawls.state(connection, name, _LISTED["all" if wish.whole else self._study.selection.state]) or CrawlState()
-                )
+                stands = crawls.state(connection, name, LISTED[wish.state(self._study)]) or CrawlState()
                 if not stands.counts.get("complete"):  # as many as may be drawn; how long their threads are is not known yet
                     counts[name] += [0] * (self._most_drawn(connection, name) - len(counts[name]))
             totals = {name: _comments_to_list(connection, name, states) for name, states in wanted.items()}
@@ -226,7 +219,7 @@ class Crawl:
     def _most_drawn(self, connection: Connection, name: str) -> int:
         """Return how many issues of a repository may be drawn at most."""
         selection = self._study.selection
-        facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+        facts = (crawls.state(connection, name, FACTS) or CrawlState()).counts
         issues = (facts.get("closed_issues") if selection.state == "closed" else facts.get("issues")) or 0
         if not selection.most_commented and not selection.random_share_of_largest_zoos:
             return issues
@@ -255,9 +248,9 @@ class Crawl:
         steps = []
         with self._store.reading() as connection:
             for name in repositories:
-                facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+                facts = (crawls.state(connection, name, FACTS) or CrawlState()).counts
                 issues, pull_requests = facts.get("issues"), facts.get("pull_requests")
-                stands = crawls.state(connection, name, _LISTED["all" if whole else selection.state]) or CrawlState()
+                stands = crawls.state(connection, name, LISTED["all" if whole else selection.state]) or CrawlState()
                 if stands.counts.get("complete"):
                     issues, pull_requests = 1, 0  # what changed since: a page, as a rule
                 elif selection.state == "closed" and not whole:
@@ -272,7 +265,7 @@ class Crawl:
 
     def _unknown(self, repositories: Sequence[str]) -> list[str]:
         with self._store.reading() as connection:
-            return [name for name in repositories if crawls.state(connection, name, _FACTS) is None]
+            return [name for name in repositories if crawls.state(connection, name, FACTS) is None]
 
     def _plan_facts(self, repositories: Sequence[str]) -> list[Step]:
         new = len(self._unknown(repositories))
@@ -310,13 +303,13 @@ class Crawl:
 
     def _list_issues(self, name: str, wish: Wish, how: How) -> None:
         selection = self._study.selection
-        wanted = "all" if wish.whole else selection.state
+        wanted = wish.state(self._study)
         comments, rest = how == "graphql, with comments", how == "rest"
         restarts, goes_on = 0, not rest
         while True:
             with self._store.reading() as connection:
-                stands = crawls.state(connection, name, _LISTED[wanted]) or CrawlState()
-            since, after = _position(stands.cursor, goes_on=goes_on)
+                stands = crawls.state(connection, name, LISTED[wanted]) or CrawlState()
+            since, after = position_of(stands.cursor, goes_on=goes_on)
             goes_on = True
             question = IssuePage(
                 api="rest" if rest else "graphql", repository=name, since=since, after=after, size=PAGE if rest else self._size,
@@ -345,10 +338,10 @@ class Crawl:
             )
         self._client.incidents.count("a listing that is limited in pages", "listed anew from where it stopped")
         with self._writing() as connection:
-            for resource in (*_LISTED.values(), _COMMENTS):
+            for resource in (*LISTED.values(), COMMENTS):
                 if (stands := crawls.state(connection, name, resource)) is not None:
-                    since, _ = _position(stands.cursor)
-                    crawls.put_state(connection, name, resource, stands._replace(cursor=_cursor(since, None)))
+                    since, _ = position_of(stands.cursor)
+                    crawls.put_state(connection, name, resource, stands._replace(cursor=cursor_at(since, None)))
         return restarts + 1
 
     def _fetch_threads(self, repositories: Sequence[str], wish: Wish, announce: Callable[[list[Step]], None]) -> None:
@@ -358,13 +351,13 @@ class Crawl:
                 {name: [s.comment_count for s in states] for name, states in wanted.items()},
                 {name: _comments_to_list(connection, name, states) for name, states in wanted.items()},
                 has_token=self._client.has_token,
-                begun={name: (crawls.state(connection, name, _WAY) or CrawlState()).cursor for name in wanted},
+                begun={name: (crawls.state(connection, name, WAY) or CrawlState()).cursor for name in wanted},
             )
         steps = [step for step in steps if step.how != "nothing"]
         with self._writing() as connection:
             for step in steps:
                 if crawls.knows(connection, step.repository):  # of one that was never met, it may be that there is none
-                    crawls.put_state(connection, step.repository, _WAY, CrawlState(step.how))
+                    crawls.put_state(connection, step.repository, WAY, CrawlState(step.how))
         self.report.plan += steps
         announce(steps)
         batched: list[ThreadItem] = []
@@ -383,7 +376,7 @@ class Crawl:
         self._read_batches(batched)
         with self._writing() as connection:
             for name in wanted:
-                crawls.put_state(connection, name, _WAY, None)
+                crawls.put_state(connection, name, WAY, None)
 
     def _wanted(self, connection: Connection, repositories: Sequence[str], wish: Wish) -> dict[str, list[IssueState]]:
         """Return the threads that are wanted and not complete in the store, by repository."""
@@ -409,8 +402,8 @@ class Crawl:
         restarts, goes_on = 0, False
         while True:
             with self._store.reading() as connection:
-                stands = crawls.state(connection, name, _COMMENTS) or CrawlState()
-            since, after = _position(stands.cursor, goes_on=goes_on)
+                stands = crawls.state(connection, name, COMMENTS) or CrawlState()
+            since, after = position_of(stands.cursor, goes_on=goes_on)
             goes_on = True
             try:
                 page = self._ask(CommentPage(repository=name, since=since, after=after), stands.etag if after is None else None)
@@ -519,96 +512,19 @@ class Crawl:
                 )
 
 
-def store_answer(connection: Connection, question: Question, page: Page) -> int:
-    """Do to the store what an answer asks for, and return how many issues and comments were new or had changed."""
-    crawls.put_facts(connection, page.repositories)
-    changed = 0
-    grouped: dict[str, list[CrawledIssue]] = {}
-    for issue in page.issues:
-        grouped.setdefault(issue.repository, []).append(issue)
-    for name, issues in grouped.items():
-        changed += crawls.put_issues(connection, name, issues, question.adds if isinstance(question, IssuePage) else "all")
-    changed += crawls.put_thread_parts(connection, page.threads)
-    if isinstance(question, CommentPage):
-        changed += crawls.put_comments(connection, question.repository, page.comments)
-    if isinstance(question, IssuePage) and not page.missing:
-        _advance(connection, question, _LISTED[question.adds], page)
-    elif isinstance(question, CommentPage):
-        _advance(connection, question, _COMMENTS, page)
-        if page.after is None:
-            crawls.complete_by_count(connection, question.repository)
-    elif isinstance(question, RepositoryFacts):
-        for facts in page.repositories:
-            numbers = {"issues": facts.issues, "pull_requests": facts.pull_requests, "closed_issues": facts.closed_issues}
-            crawls.put_state(connection, facts.name, _FACTS, CrawlState(_cursor(facts.last_update, None), None, numbers))
-    elif isinstance(question, OneRepository):
-        crawls.put_state(connection, question.repository, _FACTS, CrawlState())
-    elif isinstance(question, ClosedIssueCount) and page.total is not None:
-        crawls.put_closed_issues(connection, question.repository, page.total)
-    return changed
-
-
-def rebuild(store: Store, folder: Path) -> int:
-    """Store the answers of an archive in their order, and return how many there were; a second time changes nothing."""
-    count = 0
-    for question, page in read_archive(folder):
-        with store.writing() as connection:
-            store_answer(connection, question, page)
-        count += 1
-    return count
-
-
-def _advance(connection: Connection, question: IssuePage | CommentPage, resource: str, page: Page) -> None:
-    """Move a listing's cursor on: to the last update seen, or, within one second, to the next page."""
-    stands = crawls.state(connection, question.repository, resource) or CrawlState()
-    last = max((time for time in (question.since, page.last_update) if time is not None), default=None)
-    if page.after is None and isinstance(question, IssuePage) and question.state != "all":
-        # What changed its state while issues of one state were listed left the listing, or is not in it yet: the next listing,
-        # of all states, begins where this one began.
-        facts = crawls.state(connection, question.repository, _FACTS) or CrawlState()
-        began, _ = _position(facts.cursor)
-        last = began if last is None or began is None else min(last, began)
-    if page.after is None:
-        nothing_new = question.after is None and question.since is not None and last == question.since
-        counts = stands.counts | {"complete": True}
-        new = CrawlState(_cursor(last, None), page.etag if nothing_new else None, counts)
-    elif last is not None and (question.since is None or last > question.since):
-        new = CrawlState(_cursor(last, None), None, stands.counts)
-    else:
-        new = CrawlState(_cursor(last, page.after), None, stands.counts)
-    crawls.put_state(connection, question.repository, resource, new)
-
-
-def _cursor(since: datetime | None, after: str | None) -> str | None:
-    """Write where a listing goes on: the time of the last update seen, and the page within that second."""
-    return None if since is None else written(since) + ("" if after is None else f" {after}")
-
-
-def _position(cursor: str | None, *, goes_on: bool = True) -> tuple[datetime | None, str | None]:
-    """Return the time and the page where a listing goes on.
-
-    Numbered pages of an earlier crawl mean nothing any more, since what was on them may have moved: with `goes_on` false,
-    the listing goes on at the beginning of the second.
-    """
-    if cursor is None:
-        return None, None
-    since, _, after = cursor.partition(" ")
-    return datetime.fromisoformat(since), (after or None) if goes_on else None
-
-
 def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueState]) -> int | None:
     """Estimate what listing all comments of a repository would bring: all of them the first time, then those that are new.
 
     Comments of pull requests, and of issues of which the study wants none, come along; they are taken to be as many a piece
     as those of the issues that were listed. None if these are not all that there are.
     """
-    if (stands := crawls.state(connection, name, _COMMENTS)) is not None and stands.counts.get("complete"):
+    if (stands := crawls.state(connection, name, COMMENTS)) is not None and stands.counts.get("complete"):
         return sum(state.comment_count for state in wanted)
-    listings = [crawls.state(connection, name, resource) for resource in _LISTED.values()]
+    listings = [crawls.state(connection, name, resource) for resource in LISTED.values()]
     if not any(stands is not None and stands.counts.get("complete") for stands in listings):
         return None
     total, listed = crawls.comment_total(connection, name), crawls.held(connection, name).issues
-    facts = (crawls.state(connection, name, _FACTS) or CrawlState()).counts
+    facts = (crawls.state(connection, name, FACTS) or CrawlState()).counts
     if facts.get("issues") is None or not listed:
         return total
     everything: int = facts["issues"] + facts["pull_requests"]

@@ -17,6 +17,7 @@ from pipeline.taxonomy import Taxonomy, read_taxonomy
 
 RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A-Za-z0-9._-]+$")]
 RepositoryKind = Literal["solo", "zoo"]
+State = Literal["open", "closed", "all"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -54,7 +55,7 @@ class Selection(Document):
     minimum_closed_issues: int = Field(default=0, ge=0)
     repositories_per_architecture: int | None = Field(default=None, ge=1)
     pull_requests: bool = False
-    state: Literal["open", "closed", "all"] = "all"
+    state: State = "all"
     with_fix: bool = False
     labels_include: list[str] = []
     labels_exclude: list[str] = []

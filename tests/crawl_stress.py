@@ -31,9 +31,10 @@ from pipeline.collect.github.archive import Archive
 from pipeline.collect.github.budget import Budget
 from pipeline.collect.github.client import Client, Patience, Unwatched
 from pipeline.collect.github.questions import Question
-from pipeline.crawling import Crawl, Wish, rebuild
+from pipeline.crawling import Crawl, Wish
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
+from pipeline.intake import rebuild
 from pipeline.replica import Faults, Limits, Replica, World
 from pipeline.replica.faults import ALL
 from pipeline.store.session import Store

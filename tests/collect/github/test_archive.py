@@ -28,8 +28,9 @@ from pipeline.collect.github.questions import (
     ThreadPage,
     Threads,
 )
-from pipeline.crawling import Crawl, Wish, rebuild
+from pipeline.crawling import Crawl, Wish
 from pipeline.errors import RedefectError
+from pipeline.intake import rebuild
 from pipeline.replica import Faults, Replica, World
 from pipeline.store.session import Store
 from pipeline.study import Selection, Study, read_study
