@@ -129,7 +129,7 @@ def wish_of(study: Study, repositories: Sequence[str], *, labelled: bool, whole:
     repositories
         Only these; with none, those of the study.
     labelled
-        Only what labels name, nothing listed.
+        Only what labels name, those in `data/annotations` included; nothing is listed.
 
     Raises
     ------
@@ -140,7 +140,9 @@ def wish_of(study: Study, repositories: Sequence[str], *, labelled: bool, whole:
         if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", name):
             raise RedefectError(f"'{name}' is no repository; give owner/name.")
     only = {name.casefold() for name in repositories}
-    named = [issue for issue in labelled_issues(study) if not only or issue.repository.casefold() in only]
+    # Invented studies live on a tracker of their own, where there is nothing of what real labels name.
+    labels = labelled_issues(study, with_annotations=labelled and not study.fictional)
+    named = [issue for issue in labels if not only or issue.repository.casefold() in only]
     if labelled:
         return Wish([], named=named)
     return Wish(list(repositories) or [r.name for r in study.repositories], whole, named)

@@ -136,8 +136,13 @@ def study_inputs(study: Study) -> list[Path]:
     return sorted(set(paths))
 
 
-def labelled_issues(study: Study) -> list[IssueReference]:
-    """Return the issues that a study's labels are of, and those of the project's own labels in `data/annotations`, sorted.
+def labelled_issues(study: Study, *, with_annotations: bool = False) -> list[IssueReference]:
+    """Return the issues that a study's labels are of, sorted.
+
+    Parameters
+    ----------
+    with_annotations
+        Those of the project's own labels in `data/annotations`, too.
 
     Raises
     ------
@@ -155,7 +160,7 @@ def labelled_issues(study: Study) -> list[IssueReference]:
             found |= {fact.issue for fact in read_label_table(path, source, taxonomy, _ignore).issues}
         elif isinstance(source, SetAsideSource):
             found |= {fact.issue for fact in read_set_aside_table(path, source, _ignore).issues}
-    for path in sorted((study.root / "data" / "annotations").glob("*.csv")):
+    for path in sorted((study.root / "data" / "annotations").glob("*.csv")) if with_annotations else ():
         found |= {label.issue for label in read_labels(path, taxonomy, _ignore)}
     return sorted(found)
 

@@ -200,6 +200,19 @@ def test_labelled_issues_are_fetched_by_their_numbers_and_nothing_is_listed(
     assert set(report.answers) <= {"threads", "thread", "issue"}
 
 
+def test_the_project_s_own_labels_are_labels_too_but_not_of_an_invented_study(study_with: Callable[..., Study]) -> None:
+    study = study_with("", "acme/anvil#7")
+    folder = study.root / "data" / "annotations"
+    folder.mkdir()
+    (folder / "labels.csv").write_text(LABELS + "acme/rocket,2,1,symptom,crash,me,final,\n")
+    named = wish_of(study, [], labelled=True, whole=False).named
+    assert [f"{issue.repository}#{issue.number}" for issue in named] == ["acme/anvil#7", "acme/rocket#2"]
+    assert len(wish_of(study, [], labelled=False, whole=False).named) == 1
+    assert len(wish_of(study, ["acme/rocket"], labelled=True, whole=False).named) == 1
+    demo = read_study(study.root / "data" / "studies" / "demo.toml")
+    assert len(wish_of(demo, [], labelled=True, whole=False).named) == 168
+
+
 def test_334_labelled_threads_take_less_than_40_requests(
     crawling: Crawled, tmp_path: Path, study_with: Callable[..., Study]
 ) -> None:
