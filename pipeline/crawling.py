@@ -397,7 +397,7 @@ class Crawl:
             numbers = chosen.get(name, set())
             wanted[name] = [s for s in known if not s.complete and (everything or s.number in numbers)]
             missing = numbers - {s.number for s in known}
-            wanted[name] += [IssueState(number, 0, complete=False) for number in sorted(missing)]
+            wanted[name] += [IssueState(number, None, complete=False) for number in sorted(missing)]
         return wanted
 
     def _list_comments(self, name: str) -> None:
@@ -521,7 +521,7 @@ def _comments_to_list(connection: Connection, name: str, wanted: Sequence[IssueS
     as those of the issues that were listed. None if these are not all that there are.
     """
     if (stands := crawls.state(connection, name, COMMENTS)) is not None and stands.counts.get("complete"):
-        return sum(state.comment_count for state in wanted)
+        return sum(state.comment_count or 0 for state in wanted)
     listings = [crawls.state(connection, name, resource) for resource in LISTED.values()]
     if not any(stands is not None and stands.counts.get("complete") for stands in listings):
         return None

@@ -31,7 +31,7 @@ class IssueState(NamedTuple):
     """What the store holds of an issue's thread."""
 
     number: int
-    comment_count: int
+    comment_count: int | None
     complete: bool
 
 

@@ -73,7 +73,7 @@ def plan_issues(
 
 
 def plan_threads(
-    wanted: Mapping[str, Sequence[int]],
+    wanted: Mapping[str, Sequence[int | None]],
     all_comments: Mapping[str, int | None],
     *,
     has_token: bool,
@@ -86,7 +86,8 @@ def plan_threads(
     Parameters
     ----------
     wanted
-        For each repository, the numbers of comments of the issues whose comments are to be fetched.
+        For each repository, the numbers of comments of the issues whose comments are to be fetched; None for an issue of which
+        nothing is known, so that REST has to ask for the issue, too.
     all_comments
         For each repository, how many comments its listing of all comments would bring; None when that is not known.
     begun
@@ -94,12 +95,12 @@ def plan_threads(
         stopped brings what it would have brought, and fetches nothing twice.
     """
     steps = []
-    batched: list[int] = []
+    batched: list[int | None] = []
     for repository, counts in wanted.items():
         if not counts:
             steps.append(Step(repository, "threads", "nothing", 0, 0, {}))
             continue
-        prices: dict[How, int] = {"issue by issue": sum(pages(count) for count in counts)}
+        prices: dict[How, int] = {"issue by issue": sum(pages(count or 0) + (count is None) for count in counts)}
         if (total := all_comments[repository]) is not None:
             prices["all comments"] = windows(total)
         if has_token:
@@ -112,9 +113,9 @@ def plan_threads(
     return steps
 
 
-def batch_requests(counts: Sequence[int]) -> int:
+def batch_requests(counts: Sequence[int | None]) -> int:
     """Return how many GraphQL queries bring threads with so many comments, 100 threads a query, 100 comments of each."""
-    left = [pages(count) for count in counts]
+    left = [pages(count or 0) for count in counts]
     requests = 0
     while left:
         requests += 1

@@ -202,3 +202,10 @@ def test_a_named_issue_that_no_listing_held_is_fetched_whatever_the_way_of_the_o
     assert [step.how for step in report.plan if step.what == "threads"] == ["all comments"]
     (brought,) = report.repositories
     assert (brought.issues, brought.wanted, brought.complete, brought.comments) == (31, 31, 31, 92)
+
+
+def test_an_issue_of_which_nothing_is_known_takes_a_request_of_its_own_by_rest() -> None:
+    (step,) = plan_threads({A: [None, 150, 0]}, {A: None}, has_token=False)
+    assert (step.how, step.requests) == ("issue by issue", 5)
+    (step,) = plan_threads({A: [None, 150, 0]}, {A: None}, has_token=True)
+    assert (step.how, step.requests, step.others) == ("graphql batches", 2, {"issue by issue": 5})
