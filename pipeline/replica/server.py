@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import os
 import re
 import socket
 import struct
@@ -410,7 +411,8 @@ class _Handler(WSGIRequestHandler):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         except Exception as error:  # a bug of the replica: seen by whoever tests against it, and not taken for a fault
-            traceback.print_exc()
+            if os.environ.get("REDEFECT_DEBUG"):
+                traceback.print_exc()
             response = _json(problem(500, f"The replica itself failed: {type(error).__name__}"))
             body = b"".join(response(environ, start_response))
         status, headers = started
