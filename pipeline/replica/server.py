@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import os
-import os
 import re
 import socket
 import struct
