@@ -131,7 +131,8 @@ def test_bodies_that_are_no_query_are_refused(client: Asked) -> None:
 
 def test_a_command_serves_until_it_is_interrupted_and_prints_nothing(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom pipeline.replica import Replica, World\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom pipeline.replica import Replica, World\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job begins by ignoring it
         "replica = Replica(World(Path(sys.argv[1])))\nprint(replica.url, flush=True)\nreplica.serve_forever()\nreplica.close()\n"
     )
     with subprocess.Popen(
