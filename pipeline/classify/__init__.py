@@ -1,0 +1,1 @@
+"""The study's facets from the text of a thread."""

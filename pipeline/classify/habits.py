@@ -1,0 +1,200 @@
+"""What recurs in the threads of a repository: lines that nobody wrote for an issue, and people who answer many.
+
+Learnt from a corpus, and kept as hashes only: a file of habits holds nobody's words and nobody's name.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pipeline.classify.parts import Recurring, split
+from pipeline.errors import RedefectError
+from pipeline.thread import Thread
+
+_FEWEST_ISSUES = 5
+_LEAST_SHARE = 0.01
+"""Of a repository's issues, that hold a line (or that a person answered) before it counts as recurring."""
+
+_FEWEST_AUTHORS = 3
+_FEWEST_OWNERS = 3
+"""With whom a line recurs before it is taken for a template's in repositories that are not known."""
+
+_LONGEST_LINE = 600
+_LONGEST_PROMPT = 160
+_PROMPT = re.compile(r"[:?](?=\s|[*_`]{1,3}\s)")
+_NOT_WORD = re.compile(r"[\W_]+")
+_BOT = re.compile(r"(?:\[bot\]|-?bot)$", re.IGNORECASE)
+_FORMAT = 1
+
+Hash = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What recurs, by repository (in lower case), and which lines recur with many owners."""
+
+    lines: Mapping[str, frozenset[Hash]] = field(default_factory=dict)
+    everywhere: frozenset[Hash] = frozenset()
+    maintainers: Mapping[str, frozenset[Hash]] = field(default_factory=dict)
+
+    def recurring(self, repository: str) -> Recurring:
+        """Return what tells of a line how much of it recurs in a repository; one that is not known has templates' usual lines."""
+        own = self.lines.get(repository.lower(), frozenset())
+        known = own | self.everywhere if own else self.everywhere
+
+        def characters(line: str) -> int:
+            if len(line) > _LONGEST_LINE:
+                return 0
+            if known.isdisjoint(_line_hashes(line)):
+                return _prompt_end(line, known)
+            return len(line)
+
+        return characters
+
+    def is_maintainer(self, repository: str, author: str | None) -> bool:
+        """Tell whether a person answers many of a repository's threads; someone unknown is not taken for one."""
+        known = self.maintainers.get(repository.lower())
+        return known is not None and author is not None and _person(repository, author) in known
+
+    def to_json(self) -> str:
+        """Write the habits as JSON, sorted, so that equal habits are equal texts."""
+        value = {
+            "format": _FORMAT,
+            "everywhere": _hex(self.everywhere),
+            "lines": {name: _hex(hashes) for name, hashes in sorted(self.lines.items())},
+            "maintainers": {name: _hex(hashes) for name, hashes in sorted(self.maintainers.items())},
+        }
+        return json.dumps(value, indent=0, sort_keys=True) + "\n"
+
+
+NO_HABITS = Habits()
+
+
+def parse_habits(text: str, where: str) -> Habits:
+    """Read habits from their JSON, the inverse of `Habits.to_json`.
+
+    Raises
+    ------
+    RedefectError
+        If the text is not that; the sentence begins with `where`.
+    """
+    try:
+        value = json.loads(text)
+        if value["format"] != _FORMAT:
+            raise ValueError
+        return Habits(
+            {name: _hashes(hashes) for name, hashes in value["lines"].items()},
+            _hashes(value["everywhere"]),
+            {name: _hashes(hashes) for name, hashes in value["maintainers"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RedefectError(f"{where}: holds no habits of repositories in format {_FORMAT}; learn them again.") from None
+
+
+class _Repository:
+    """What is counted of one repository while its threads pass."""
+
+    def __init__(self) -> None:
+        self.issues = 0
+        self.found: dict[Hash, tuple[int, frozenset[Hash]]] = {}
+        self.answered: dict[Hash, int] = defaultdict(int)
+
+
+def learn_habits(threads: Iterable[Thread]) -> Habits:
+    """Learn from a corpus which lines recur and who answers much, repository by repository.
+
+    A line or a prompt recurs that at least three people's issues hold, five issues in all and one in a hundred; where the
+    people are not known, each issue counts as another one's. Fenced code and what looks like code, versions or output
+    never counts. A maintainer answers five threads that others opened, and one in a hundred of the repository's; bots do not.
+    """
+    counted: dict[str, _Repository] = defaultdict(_Repository)
+    for thread in threads:
+        repository = counted[thread.repository.lower()]
+        repository.issues += 1
+        opener = _person(thread.repository, thread.author or f"#{thread.number}")
+        for line in {line for text in _texts(thread) for line in _lines_of_prose(text)}:
+            count, people = repository.found.get(line, (0, _NOBODY))
+            if len(people) < _FEWEST_AUTHORS:
+                people |= {opener}
+            repository.found[line] = (count + 1, people)
+        for author in sorted({c.author for c in thread.comments or () if c.author and c.author != thread.author}):
+            if not _BOT.search(author):
+                repository.answered[_person(thread.repository, author)] += 1
+    lines: dict[str, frozenset[Hash]] = {}
+    maintainers: dict[str, frozenset[Hash]] = {}
+    owners: dict[Hash, set[str]] = defaultdict(set)
+    for name, repository in sorted(counted.items()):
+        least = max(_FEWEST_ISSUES, math.ceil(_LEAST_SHARE * repository.issues))
+        recurring = frozenset(
+            line for line, (count, people) in repository.found.items() if count >= least and len(people) >= _FEWEST_AUTHORS
+        )
+        if recurring:
+            lines[name] = recurring
+        for line in recurring:
+            owners[line].add(name.partition("/")[0])
+        if answerers := frozenset(person for person, count in repository.answered.items() if count >= least):
+            maintainers[name] = answerers
+    everywhere = frozenset(line for line, names in owners.items() if len(names) >= _FEWEST_OWNERS)
+    return Habits(lines, everywhere, maintainers)
+
+
+_NOBODY: frozenset[Hash] = frozenset()
+
+
+def _texts(thread: Thread) -> Iterable[str]:
+    if thread.body:
+        yield thread.body
+    for comment in thread.comments or ():
+        yield comment.body
+
+
+def _lines_of_prose(text: str) -> Iterable[Hash]:
+    for span in split(text):
+        if span.kind != "prose":
+            continue
+        for line in text[span.start : span.end].split("\n"):
+            if len(line) <= _LONGEST_LINE:
+                yield from _line_hashes(line)
+                for _, prompt in _prompts(line):
+                    yield prompt
+
+
+def _line_hashes(line: str) -> tuple[Hash, ...]:
+    """Return the hash of a line's words, whatever their case and mark-up; a line without a word has none."""
+    words = _NOT_WORD.sub(" ", line).strip().lower()
+    return (_hash(words),) if words else ()
+
+
+def _prompts(line: str) -> Iterable[tuple[int, Hash]]:
+    """Return where the prompts end that a line may begin with, and their hashes: "Model in use: ours" begins with one."""
+    for found in _PROMPT.finditer(line, 0, _LONGEST_PROMPT):
+        words = _NOT_WORD.sub(" ", line[: found.start()]).strip().lower()
+        if " " in words:  # one word and a colon ("Error: ...") are anybody's
+            yield found.end(), _hash(words + ":")
+            return
+
+
+def _prompt_end(line: str, known: frozenset[Hash]) -> int:
+    return next((end for end, prompt in _prompts(line) if prompt in known), 0)
+
+
+@lru_cache(maxsize=2**14)
+def _hash(text: str) -> Hash:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _person(repository: str, author: str) -> Hash:
+    return _hash(f"{repository.lower()}\n{author.lower()}")
+
+
+def _hex(hashes: Iterable[Hash]) -> list[str]:
+    return sorted(value.hex() for value in hashes)
+
+
+def _hashes(values: list[str]) -> frozenset[Hash]:
+    return frozenset(bytes.fromhex(value) for value in values)
