@@ -102,6 +102,7 @@ class _Repository:
     def __init__(self) -> None:
         self.issues = 0
         self.found: dict[Hash, tuple[int, frozenset[Hash]]] = {}
+        self.prompts: dict[Hash, Hash] = {}
         self.answered: dict[Hash, int] = defaultdict(int)
 
 
@@ -109,7 +110,8 @@ def learn_habits(threads: Iterable[Thread]) -> Habits:
     """Learn from a corpus which lines recur and who answers much, repository by repository.
 
     A line or a prompt recurs that at least three people's issues hold, five issues in all and one in a hundred; where the
-    people are not known, each issue counts as another one's. Fenced code and what looks like code, versions or output
+    people are not known, each issue counts as another one's. A line that is one of several answers to a prompt (less than half
+    of them) does not recur, though it be a frequent one. Fenced code and what looks like code, versions or output
     never counts. A maintainer answers five threads that others opened, and one in a hundred of the repository's; bots do not.
     """
     counted: dict[str, _Repository] = defaultdict(_Repository)
@@ -117,7 +119,7 @@ def learn_habits(threads: Iterable[Thread]) -> Habits:
         repository = counted[thread.repository.lower()]
         repository.issues += 1
         opener = _person(thread.repository, thread.author or f"#{thread.number}")
-        for line in {line for text in _texts(thread) for line in _lines_of_prose(text)}:
+        for line in {line for text in _texts(thread) for line in _lines_of_prose(text, repository.prompts)}:
             count, people = repository.found.get(line, (0, _NOBODY))
             if len(people) < _FEWEST_AUTHORS:
                 people |= {opener}
@@ -131,7 +133,11 @@ def learn_habits(threads: Iterable[Thread]) -> Habits:
     for name, repository in sorted(counted.items()):
         least = max(_FEWEST_ISSUES, math.ceil(_LEAST_SHARE * repository.issues))
         recurring = frozenset(
-            line for line, (count, people) in repository.found.items() if count >= least and len(people) >= _FEWEST_AUTHORS
+            line
+            for line, (count, people) in repository.found.items()
+            if count >= least
+            and len(people) >= _FEWEST_AUTHORS
+            and (line not in repository.prompts or 2 * count > repository.found[repository.prompts[line]][0])
         )
         if recurring:
             lines[name] = recurring
@@ -153,15 +159,19 @@ def _texts(thread: Thread) -> Iterable[str]:
         yield comment.body
 
 
-def _lines_of_prose(text: str) -> Iterable[Hash]:
+def _lines_of_prose(text: str, prompts: dict[Hash, Hash]) -> Iterable[Hash]:
+    """Yield the hashes of a text's lines and of their prompts; what follows a prompt is told to `prompts`."""
     for span in split(text):
         if span.kind != "prose":
             continue
         for line in text[span.start : span.end].split("\n"):
             if len(line) <= _LONGEST_LINE:
-                yield from _line_hashes(line)
-                for _, prompt in _prompts(line):
+                whole = _line_hashes(line)
+                yield from whole
+                for end, prompt in _prompts(line):
                     yield prompt
+                    if line[end:].strip("*_` \r\t"):
+                        prompts.update((line, prompt) for line in whole)
 
 
 def _line_hashes(line: str) -> tuple[Hash, ...]:

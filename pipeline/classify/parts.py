@@ -50,7 +50,7 @@ _FILE = re.compile(r'File "[^"]{1,200}", line \d')
 _FRAME = re.compile(
     r"""\s{0,40}+(?:
         (?:\[\w{0,12}\]:?\s?)?+\#\d{1,4}:?\s+(?:0x[0-9a-fA-F]|[a-zA-Z_][\w.]*+[(:]|<)
-      | frame\ \#\d
+      | frame\ \#\d | @\s{1,20}+0x[0-9a-fA-F]{2,16} | \[bt\]\s\(\d
       | at\ [\w.$<>/\[\]\ ]{1,150}\(
       | -{2,}>\s?\d
       | Caused\ by:|Exception\ in\ thread\ |goroutine\ \d+\ \[|\.\.\.\ \d+\ more$|\[Previous\ line\ repeated
@@ -75,16 +75,16 @@ _LINE = re.compile(
       | (?=[^:=\n]{0,120}+[:=])(?:[A-Za-z][\w.+/`'"()-]{0,30}+\s){0,4}?
           [A-Za-z/]{0,10}[Vv]ersions?\b[^:=\n]{0,60}+[:=][^\d\n]{0,20}+\d
       | [A-Za-z][\w.-]{1,40}+(?:\[[\w,-]{1,40}+\])?+[*`]{0,3}+\s?+(?:===?|>=|<=|~=|@)\s?v?\d[\w.+!-]{0,30}(?:$|[\s,;])
-      | [A-Za-z][\w.-]{1,40}+[*`]{0,3}+(?:\s{0,3}+:|\s)\s{0,60}+v?+\d{1,4}+(?:\.\d{1,8}+){1,3}+
+      | [A-Za-z][\w.-]{1,40}+[*`]{0,3}+(?:\s{0,3}+:|\s)\s{0,60}+v?+\d{1,4}+(?:\.\d{1,4}+){1,3}+(?!\d)
           [\w.+-]{0,30}+(?:\s{1,40}+[\w.\[\]:/-]{1,60}+){0,3}+\s*+$
       | \|\s+NVIDIA-SMI | \|\s+\d\s{1,3}[A-Z]\w+.{5,60}\|\s{1,3}0000 | Package\s{1,60}Version
     )
   | (?P<log>
         (?:\[|\()?\d{4}[-/]\d\d[-/]\d\d[T\ _]\d\d:\d\d
-      | \[?\d\d[-/]\d\d\ \d\d:\d\d:\d\d | [IWEF]\d{4}\ \d\d:\d\d | \[?\d\d:\d\d:\d\d[\].,\s]
+      | \S?\[\d{1,2}(?:;\d{1,2})?m | \[?\d\d[-/]\d\d\ \d\d:\d\d:\d\d | [IWEF]\d{4}\ \d\d:\d\d | \[?\d\d:\d\d:\d\d[\].,\s]
       | (?:\[\w{0,12}\]\s?)?+\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|FATAL|CRITICAL|TRACE|NOTE|WARNING\ \d+)\]?\s?[:|\]\s]
       | \[\s{0,2}(?:\d{1,3}%|INFO|WARN|ERROR|DEBUG|OK|FAILED|RUN|PASSED)\s{0,2}\]
-      | [Ee]poch\s?[:\[#]?\s?\d{1,6}\s?(?:/|\[|:|,|\||$|-)
+      | \[?[Ee]poch\s?[:\[#]?\s?\d{1,6}\s?(?:/|\]|\[|:|,|\||$|-)
       | (?:[Ii]ter(?:ation)?|[Ss]tep|[Bb]atch)\s?[:\[#]?\s?\d{1,9}\s?(?:/|\[|:|,|\|)
       | \d{1,9}/\d{1,9}\s{1,3}\[[=>.\s]{2} | \d{1,3}%\s?\|
       | (?:Collecting|Downloading|Building\ wheels?\ for|Requirement\ already
@@ -107,6 +107,7 @@ _LINE = re.compile(
       | (?:else|pass|break|continue);?:?$
       | \#include\b | \#define\b | \#!/ | using\ namespace | (?:public|private|protected|static|const|final|void|template)\ [\w<]
       | (?:int|float|double|auto|bool|char|let|var|const|val|func|fn|std::\w{1,30})\ [*&\w]{1,60}\s?[=;({[]
+      | (?:---|\+\+\+)\s[ab]/ | @@\s-\d | diff\ --git\s | (?:\(\w{1,30}\)\s)?\w{1,30}@[\w.-]{1,40}+:?[^\n$%#]{0,60}+[$%#]\s
       | >>>(?:\s|$) | In\ \[\d{0,5}\]: | \$\s\w | sudo\ \w | %\w{1,20}\ | !(?:pip|git|python|wget|apt)
       | (?:pip3?|conda|apt|apt-get|brew|npm|yarn)\ (?:install|uninstall|create|list|show|update)\b
       | (?:python3?|python3?\.\d{1,2})\ (?:-[mcu]|[-\w./]{1,120}+(?<=\.py))
@@ -116,7 +117,7 @@ _LINE = re.compile(
       | [\w.\[\]'",:]{1,80}+(?:\s[\w.\[\]'"]{1,40}+,?){0,2}?\s?[-+*/:]?=\s?[\w\['"({+.-][^?]{0,200}+$
       | [A-Za-z_][\w.]{0,100}+\([^?\n]{0,200}\);?\s*+(?:\#.{0,80})?$
       | [\w.]{1,80}+\($ | [\])}]{1,6}[,;:]?\s*$ | [{\[(]\s*$ | ['"][\w.]{1,40}['"]\s?:\s?
-      | </?\w{1,30}[^>]{0,100}/?>\s*$
+      | </?(?!(?:details|summary|p|br|hr|img|div|span|a|b|i|center|table|t[rdh]|h\d|[uo]l|li|su[bp])\b)\w{1,30}[^>]{0,100}>\s*$
     ))
     """,
     re.VERBOSE,
@@ -202,6 +203,8 @@ def _places(text: str, count: int) -> bytearray:
                 places[first : min(end, last)] = bytes([_REMARK]) * (min(end, last) - first)
         else:
             lines = lines or _BREAK.split(text)
+            if lines[first].lstrip().startswith(">"):  # what others pasted is theirs
+                continue
             places[first] = _FENCE
             close = lines[last - 1].strip(" \t>")
             if last - 1 > first and len(close) >= 3 and close == token.markup[0] * len(close):
@@ -242,14 +245,10 @@ def _kinds(
         if place == _REMARK:
             kind = "boilerplate"
         elif place == _TEXT:
-            if _QUOTE.match(line) or _MAIL_FOOT.match(line):
-                kind = "quote"
-            elif _WROTE.match(line):
-                kind = "quote"
+            kind = _marked(line)
+            if kind == "quote" and _WROTE.match(line):
                 following = next((a for a, b in lines[number + 1 : number + 4] if text[a:b].strip()), None)
                 in_mail = following is not None and not _QUOTE.match(text, following)
-            elif _CHECK_LIST.match(line):
-                kind = "boilerplate"
         if kind:
             in_traceback = after_frame = False
         elif "Traceback" in line and _TRACEBACK.search(line):
@@ -282,12 +281,20 @@ def _kinds(
     return kinds, prompts
 
 
+def _marked(line: str) -> Literal["quote", "boilerplate", ""]:
+    """Tell what marks say at once: an answered mail's words, and a list to tick off."""
+    if _QUOTE.match(line) or _MAIL_FOOT.match(line) or _WROTE.match(line):
+        return "quote"
+    return "boilerplate" if _CHECK_LIST.match(line) else ""
+
+
 def _settle(kinds: list[_Told], unknown: list[int], told: Counter[str]) -> None:
     """Take the lines of a raw region that say nothing by themselves for what its other lines are."""
     if not told["code"]:
-        most: Kind = max(("versions", "log"), key=lambda kind: told[kind])
-        if told[most]:
-            for number in unknown:
-                kinds[number] = most
+        kind: Kind = "log" if told["log"] or told["traceback"] else "code"
+        if 2 * told["versions"] >= max(len(unknown), 1):
+            kind = "versions"
+        for number in unknown:
+            kinds[number] = kind
     unknown.clear()
     told.clear()

@@ -32,6 +32,14 @@ def test_lines_and_prompts_that_many_people_s_issues_hold_recur() -> None:
     assert recurring("---") == 0
 
 
+def test_a_frequent_answer_to_a_prompt_is_an_answer_all_the_same() -> None:
+    answers = ["built", "built", "built", "built", "built", "found", "found", "found", "found", "found", "dug"]
+    recurring = learn_habits(
+        thread(i, f"Pond came from (built or found): {answer}", f"person{i}") for i, answer in enumerate(answers, 1)
+    ).recurring("reed/pond")
+    assert recurring("Pond came from (built or found): built") == len("Pond came from (built or found):")
+
+
 def test_what_few_people_write_however_often_is_their_own() -> None:
     assert learn_habits(forms("reed/pond", people=2)) == NO_HABITS
     assert learn_habits(forms("reed/pond")[:4]) == NO_HABITS

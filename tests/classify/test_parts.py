@@ -70,6 +70,8 @@ Yes, twice.
         ("训练时报错，请问是什么原因？", "prose"),
         ("@reed could you have a look?", "prose"),
         ("| column | meaning |", "prose"),
+        ("<details><summary>The pond</summary>", "prose"),
+        ('<pond depth="3">', "code"),
         ("For me it stops, if I wait: why?", "prose"),
         ("import heron as hr", "code"),
         ("for frame in frames:", "code"),
@@ -78,10 +80,15 @@ Yes, twice.
         ("pip install heron==1.4", "code"),
         ("model.fit(frames, epochs=3)", "code"),
         ("loss = net(frames)", "code"),
+        ("@@ -1,3 +1,4 @@", "code"),
+        ("(base) ann@pond:~/net $ ls", "code"),
         ("RuntimeError: the pond is dry", "traceback"),
         ("    at org.heron.Pond.fill(Pond.java:12)", "traceback"),
         ("[rank0]: Traceback (most recent call last):", "traceback"),
+        ("    @     0x4b9ab6 PyEval_EvalCodeEx", "traceback"),
         ("Epoch 3/10", "log"),
+        ("[Epoch 3] loss 5.89", "log"),
+        ("\x1b[32m[0412 10:11:12 @net.py:12]\x1b[0m pond full", "log"),
         ("I0412 10:11:12.123456 123 net.cpp:12] filling", "log"),
         ("WARNING: the pond is shallow", "log"),
         ("heron/pond.cc:12:5: error: no water", "log"),
@@ -94,6 +101,7 @@ Yes, twice.
         ("- [x] I searched for the same pond", "boilerplate"),
         ("<!-- tell us about your pond -->", "boilerplate"),
         ("> I had said so", "quote"),
+        ("> ```\n> fill(pond)\n> ```", "quote"),
         ("Sent from my pond", "quote"),
     ],
 )  # fmt: skip
@@ -110,6 +118,7 @@ def test_output_without_code_is_no_code_because_it_is_fenced() -> None:
     assert kinds("```\n[INFO] filling\nponds 12 of 13\n[INFO] done\n```") == ["log"]
     assert kinds("```\nPackage    Version\nheron 1.2.3\nlocal pond\n```") == ["versions"]
     assert kinds("```\nsome words\n```") == ["code"]
+    assert kinds("```\napi: 1.2\npond:\n  water: deep\n  reed: green\n```")[-1] == "code"
 
 
 def test_answers_by_mail_are_parted_from_what_they_quote() -> None:
@@ -135,7 +144,8 @@ def test_a_fence_that_nobody_closed_does_not_swallow_the_report() -> None:
 
 def test_indented_and_tabbed_code_is_code_and_html_is_prose() -> None:
     assert kinds("See:\n\n    pond of water\n\tand reed\n\nok") == ["prose", "code", "prose"]
-    assert kinds("<p align=center>\nA pond.\n</p>")[1] == "prose"
+    assert kinds("<p align=center>\nA pond.\n</p>") == ["prose"]
+    assert kinds("<!-- which\npond? --> \nThe small one.") == ["boilerplate", "prose"]
 
 
 def test_a_recurring_line_and_the_prompt_of_a_line_are_boilerplate() -> None:
