@@ -27,6 +27,7 @@ _FEWEST_OWNERS = 3
 _LONGEST_LINE = 600
 _LONGEST_PROMPT = 160
 _PROMPT = re.compile(r"[:?](?=\s|[*_`]{1,3}\s)")
+_MENTION = re.compile(r"@[\w-]{1,40}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _BOT = re.compile(r"(?:\[bot\]|-?bot)$", re.IGNORECASE)
 _FORMAT = 1
@@ -175,7 +176,9 @@ def _lines_of_prose(text: str, prompts: dict[Hash, Hash]) -> Iterable[Hash]:
 
 
 def _line_hashes(line: str) -> tuple[Hash, ...]:
-    """Return the hash of a line's words, whatever their case and mark-up; a line without a word has none."""
+    """Return the hash of a line's words, whatever their case, their mark-up and whom they address; one without words has none."""
+    if "@" in line:  # greetings go to somebody else each time
+        line = _MENTION.sub("@", line)
     words = _NOT_WORD.sub(" ", line).strip().lower()
     return (_hash(words),) if words else ()
 

@@ -42,6 +42,9 @@ _OF_FILES = """
     a lib exe whl zip tar gz jpg jpeg png bmp gif mp4 avi wav log cmake mk bzl dockerfile
 """
 _EXTENSIONS = frozenset(_OF_FILES.split())
+_PICTURES = frozenset({"jpg", "jpeg", "png", "bmp", "gif", "mp4", "avi"})
+"""Of these only the kind tells something: what they are called is chance."""
+
 _OF_HOSTS = "com org io net cn edu dev ai gov de uk www github"
 _HOSTS = frozenset(_OF_HOSTS.split())
 _ALIASES = {
@@ -50,7 +53,7 @@ _ALIASES = {
 }  # fmt: skip
 _NO_API = frozenset({"self", "cls", "this", "e", "i", "etc"})
 _NUMBER = re.compile(r"(\d{1,4}+)\.(\d{1,5}+)(?:\.\d{1,8})?[\w.+]{0,20}")
-_BETWEEN = " \t=<>~!:@*`'\"[](vV-"
+_BETWEEN = " \t=<>~!:@*`'\"[](-"
 """What may stand between a package and its version."""
 
 
@@ -211,7 +214,7 @@ def _meaning(name: str) -> tuple[str, ...]:
         elif _STATUS.fullmatch(last) or _FAULT.fullmatch(last):
             signals.append(f"CODE:{last.lower()}")
     elif last.lower() in _EXTENSIONS and not called:
-        signals.append(f"FILE:{path[-2].lower()}.{last.lower()}")
+        signals.append(f"FILE:{'*' if last.lower() in _PICTURES else path[-2].lower()}.{last.lower()}")
     elif not before and not signals and (called or last not in _HOSTS) and (api := _api(path, called)):
         signals.append("API:" + ".".join(api[:2]))
         if len(api) > 2:

@@ -40,6 +40,14 @@ def test_a_frequent_answer_to_a_prompt_is_an_answer_all_the_same() -> None:
     assert recurring("Pond came from (built or found): built") == len("Pond came from (built or found):")
 
 
+def test_a_greeting_recurs_whoever_is_greeted() -> None:
+    recurring = learn_habits(thread(i, f"Hello @duck{i}, thank you for the pond!", f"person{i}") for i in range(1, 7)).recurring(
+        "reed/pond"
+    )
+    assert recurring("Hello @newt, thank you for the pond!") > 0
+    assert recurring("Hello newt, thank you for the pond!") == 0
+
+
 def test_what_few_people_write_however_often_is_their_own() -> None:
     assert learn_habits(forms("reed/pond", people=2)) == NO_HABITS
     assert learn_habits(forms("reed/pond")[:4]) == NO_HABITS

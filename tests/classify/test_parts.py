@@ -70,6 +70,8 @@ Yes, twice.
         ("训练时报错，请问是什么原因？", "prose"),
         ("@reed could you have a look?", "prose"),
         ("| column | meaning |", "prose"),
+        ("OS: [e.g. Ubuntu]", "prose"),
+        ("True 1.0", "prose"),
         ("<details><summary>The pond</summary>", "prose"),
         ('<pond depth="3">', "code"),
         ("For me it stops, if I wait: why?", "prose"),
@@ -112,6 +114,7 @@ def test_a_line_tells_its_kind(line: str, kind: Kind) -> None:
 def test_a_traceback_that_lost_its_indentation_is_one() -> None:
     text = 'It failed:\nTraceback (most recent call last):\nFile "a.py", line 3, in main\npond.fill()\nKeyError: 1\nAny idea?'
     assert kinds(text) == ["prose", "traceback", "prose"]
+    assert kinds(text.replace("Traceback (most recent call last):\n", "")) == ["prose", "traceback", "prose"]
 
 
 def test_output_without_code_is_no_code_because_it_is_fenced() -> None:
