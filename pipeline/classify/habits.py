@@ -97,14 +97,46 @@ def parse_habits(text: str, where: str) -> Habits:
         raise RedefectError(f"{where}: holds no habits of repositories in format {_FORMAT}; learn them again.") from None
 
 
-class _Repository:
+class _Counted:
     """What is counted of one repository while its threads pass."""
 
     def __init__(self) -> None:
         self.issues = 0
-        self.found: dict[Hash, tuple[int, frozenset[Hash]]] = {}
+        self.lines: dict[Hash, tuple[int, frozenset[Hash]]] = {}
+        """Of each line and prompt, how many issues hold it, and the first people who opened these."""
         self.prompts: dict[Hash, Hash] = {}
+        """Of each line that goes on after a prompt, the prompt."""
         self.answered: dict[Hash, int] = defaultdict(int)
+
+    def add(self, thread: Thread) -> None:
+        """Count what a thread holds."""
+        self.issues += 1
+        opener = _person(thread.repository, thread.author or f"#{thread.number}")
+        for line in {line for text in _texts(thread) for line in _lines_of_prose(text, self.prompts)}:
+            count, people = self.lines.get(line, (0, frozenset()))
+            self.lines[line] = (count + 1, people | {opener} if len(people) < _FEWEST_AUTHORS else people)
+        for author in {c.author for c in thread.comments or () if c.author and c.author != thread.author}:
+            if not _BOT.search(author):
+                self.answered[_person(thread.repository, author)] += 1
+
+    @property
+    def least(self) -> int:
+        """In how many issues something recurs."""
+        return max(_FEWEST_ISSUES, math.ceil(_LEAST_SHARE * self.issues))
+
+    def recurring(self) -> frozenset[Hash]:
+        """Return the lines and prompts that recur."""
+        return frozenset(
+            line
+            for line, (count, people) in self.lines.items()
+            if count >= self.least
+            and len(people) >= _FEWEST_AUTHORS
+            and (line not in self.prompts or 2 * count > self.lines[self.prompts[line]][0])
+        )
+
+    def maintainers(self) -> frozenset[Hash]:
+        """Return who answers many threads."""
+        return frozenset(person for person, count in self.answered.items() if count >= self.least)
 
 
 def learn_habits(threads: Iterable[Thread]) -> Habits:
@@ -115,42 +147,17 @@ def learn_habits(threads: Iterable[Thread]) -> Habits:
     of them) does not recur, though it be a frequent one. Fenced code and what looks like code, versions or output
     never counts. A maintainer answers five threads that others opened, and one in a hundred of the repository's; bots do not.
     """
-    counted: dict[str, _Repository] = defaultdict(_Repository)
+    counted: dict[str, _Counted] = defaultdict(_Counted)
     for thread in threads:
-        repository = counted[thread.repository.lower()]
-        repository.issues += 1
-        opener = _person(thread.repository, thread.author or f"#{thread.number}")
-        for line in {line for text in _texts(thread) for line in _lines_of_prose(text, repository.prompts)}:
-            count, people = repository.found.get(line, (0, _NOBODY))
-            if len(people) < _FEWEST_AUTHORS:
-                people |= {opener}
-            repository.found[line] = (count + 1, people)
-        for author in sorted({c.author for c in thread.comments or () if c.author and c.author != thread.author}):
-            if not _BOT.search(author):
-                repository.answered[_person(thread.repository, author)] += 1
-    lines: dict[str, frozenset[Hash]] = {}
-    maintainers: dict[str, frozenset[Hash]] = {}
+        counted[thread.repository.lower()].add(thread)
+    lines = {name: recurring for name, of in sorted(counted.items()) if (recurring := of.recurring())}
+    maintainers = {name: people for name, of in sorted(counted.items()) if (people := of.maintainers())}
     owners: dict[Hash, set[str]] = defaultdict(set)
-    for name, repository in sorted(counted.items()):
-        least = max(_FEWEST_ISSUES, math.ceil(_LEAST_SHARE * repository.issues))
-        recurring = frozenset(
-            line
-            for line, (count, people) in repository.found.items()
-            if count >= least
-            and len(people) >= _FEWEST_AUTHORS
-            and (line not in repository.prompts or 2 * count > repository.found[repository.prompts[line]][0])
-        )
-        if recurring:
-            lines[name] = recurring
+    for name, recurring in lines.items():
         for line in recurring:
             owners[line].add(name.partition("/")[0])
-        if answerers := frozenset(person for person, count in repository.answered.items() if count >= least):
-            maintainers[name] = answerers
     everywhere = frozenset(line for line, names in owners.items() if len(names) >= _FEWEST_OWNERS)
     return Habits(lines, everywhere, maintainers)
-
-
-_NOBODY: frozenset[Hash] = frozenset()
 
 
 def _texts(thread: Thread) -> Iterable[str]:

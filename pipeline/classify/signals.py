@@ -186,9 +186,8 @@ def _named(text: str, names: set[str]) -> Iterator[Mention]:
                 yield Mention(signal, start, line.end() if line else end)
             elif signal == "GPU:":
                 if series := _SERIES.match(text, end):
-                    yield Mention(
-                        f"GPU:{text[start : series.end()].lower().replace(' ', '').replace('-', '')}", start, series.end()
-                    )
+                    model = text[start : series.end()].lower().replace(" ", "").replace("-", "")
+                    yield Mention(f"GPU:{model.removeprefix('tesla')}", start, series.end())
             else:
                 yield Mention(signal, start, end)
         if not meant:

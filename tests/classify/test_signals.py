@@ -40,6 +40,7 @@ def names(text: str) -> list[str]:
         ("the loss of my keys", set()),
         ("CUDA out of memory", {"GPU:cuda", "GPU:memory"}),
         ("on an RTX 2080 and a V100", {"GPU:rtx2080", "GPU:v100"}),
+        ("on a Tesla-V100", {"GPU:v100"}),
         ("it hangs with 2 GPUs", {"GPU:gpu", "GPU:many"}),
         ("训练时出现RuntimeError，显卡GPU", {"EXC:runtimeerror", "GPU:gpu"}),
     ],
