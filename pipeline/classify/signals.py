@@ -139,7 +139,7 @@ _PHRASES = {
     "2 gpus": "GPU:many", "4 gpus": "GPU:many", "8 gpus": "GPU:many", "nvidia-smi": "GPU:driver", "nvidia driver": "GPU:driver",
     "segmentation fault": "CODE:segmentation-fault", "core dumped": "CODE:core-dumped",
     "undefined symbol": "CODE:undefined-symbol",
-    "undefined reference": "CODE:undefined-reference", "stack overflow": "CODE:stack-overflow", "deadlock": "CODE:deadlock",
+    "undefined reference": "CODE:undefined-reference", "deadlock": "CODE:deadlock",
 }  # fmt: skip
 _CODES = {
     "errno": "errno", "error code": "error", "exit code": "exit", "exit status": "exit",
