@@ -17,12 +17,12 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings test coverage check bench bench-crawl bench-memory stress-crawl clean
+.PHONY: all help study-data collect findings test coverage check bench bench-crawl bench-memory bench-prevalence stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
 help: ## list the targets, a line each
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -104,6 +104,9 @@ bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ##
 
 bench-memory: $(READY) ## measure a crawl's peak memory on a replica's repository of 100,000 issues
 	$(BIN)/python tests/benchmarks/crawl_memory.py
+
+bench-prevalence: $(READY) ## check the intervals of corrected shares by 500 resamples (takes more when ../shared is there)
+	$(BIN)/python tests/benchmarks/prevalence.py
 
 stress-crawl: $(READY) ## break and kill 200 crawls, and compare what they store with undisturbed ones
 	$(BIN)/python tests/crawl_stress.py --crawls 200
