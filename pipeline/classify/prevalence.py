@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, ndtri, softmax
+from scipy.special import ndtri, softmax
 
 from pipeline.errors import RedefectError
 
@@ -42,6 +42,7 @@ Integers = NDArray[np.int64]
 LEVEL = 0.95
 REPLICATES = 1_000
 
+_NORMAL = float(ndtri((1 + LEVEL) / 2))
 _CELLS_AT_ONCE = 4_000_000
 _RIDGE = 0.1
 _STEPS_OF_LEAST_SQUARES = 300
@@ -63,12 +64,15 @@ class Prevalence:
         labels that the correction rests on: the held-out ones, or the gold sample).
     effective
         For each category, how many gold labels alone would be worth as much; None for methods without a gold sample.
+    quantile
+        Of the normal distribution, that the interval of a method with a gold sample is made with.
     """
 
     method: str
     assumption: str
     frame: pd.DataFrame
     effective: Floats | None = None
+    quantile: float = _NORMAL
 
     def __str__(self) -> str:
         shown = self.frame[["category"]].copy()
@@ -101,15 +105,13 @@ class GoldSampleTooSmall:
         )
 
 
-def naive_count(
-    unlabelled: Floats, categories: Sequence[str], *, seed: int, replicates: int = REPLICATES, level: float = LEVEL
-) -> Prevalence:
+def naive_count(unlabelled: Floats, categories: Sequence[str], *, seed: int, replicates: int = REPLICATES) -> Prevalence:
     """Count the most probable categories; the interval (bootstrap) holds the sampling error and none of the classifier's."""
-    _check(categories, unlabelled)
+    _check_unlabelled(categories, unlabelled)
     shares = _counted(unlabelled)
     draws = np.random.default_rng(seed).multinomial(len(unlabelled), shares, size=replicates) / len(unlabelled)
     return _prevalence(
-        "Naive count", "errors that cancel out", categories, shares, shares, _percentiles(draws, level), len(unlabelled), 0
+        "Naive count", "errors that cancel out", categories, shares, shares, _percentiles(draws), len(unlabelled), 0
     )
 
 
@@ -121,14 +123,13 @@ def adjusted_count(
     *,
     seed: int,
     replicates: int = REPLICATES,
-    level: float = LEVEL,
 ) -> Prevalence:
     """Correct the count by the confusion rates of the held-out threads (Forman 2008; Saerens et al. 2002 for many categories).
 
     The shares are the point of the simplex whose expected counts are nearest to the seen ones (least squares), which for two
     categories is (positive rate - false positive rate) / (true positive rate - false positive rate), kept within 0 and 1.
     """
-    _check(categories, unlabelled, held_out, truth)
+    _check_samples(categories, unlabelled, held_out, truth)
     generator = np.random.default_rng(seed)
     k, sizes = len(categories), np.bincount(truth, minlength=len(categories))
     counts = np.bincount(held_out.argmax(1) * k + truth, minlength=k * k).reshape(k, k)
@@ -138,7 +139,7 @@ def adjusted_count(
     drawn_seen = generator.multinomial(len(unlabelled), seen, size=replicates) / len(unlabelled)
     return _prevalence(
         "Adjusted count (ACC)", "prior shift", categories, seen, _unmixed(rates[None], seen[None])[0],
-        _percentiles(_unmixed(drawn_rates, drawn_seen), level), len(unlabelled), len(held_out),
+        _percentiles(_unmixed(drawn_rates, drawn_seen)), len(unlabelled), len(held_out),
     )  # fmt: skip
 
 
@@ -150,14 +151,13 @@ def probabilistic_adjusted(
     *,
     seed: int,
     replicates: int = REPLICATES,
-    level: float = LEVEL,
 ) -> Prevalence:
     """Correct the mean probabilities by those of the held-out threads of each category (Bella et al. 2010).
 
     The probabilities need not be calibrated, as those of both sides are biased alike. The shares are found as in
     `adjusted_count`.
     """
-    _check(categories, unlabelled, held_out, truth)
+    _check_samples(categories, unlabelled, held_out, truth)
     return _adjusted(
         "Probabilistic adjusted count (PACC)",
         unlabelled,
@@ -167,7 +167,6 @@ def probabilistic_adjusted(
         _counted(unlabelled),
         seed,
         replicates,
-        level,
     )
 
 
@@ -179,7 +178,6 @@ def adapted_count(
     *,
     seed: int,
     replicates: int = REPLICATES,
-    level: float = LEVEL,
 ) -> Prevalence:
     """Adjust as PACC does, but probabilities that are first moved to the shares that EMQ finds.
 
@@ -187,16 +185,14 @@ def adapted_count(
     PACC's equations, which hold for any function of the text (Garg et al. 2020 compare both families). A tenth of equal shares
     is mixed into EMQ's, so that no category loses its probability.
     """
-    _check(categories, unlabelled, held_out, truth)
+    _check_samples(categories, unlabelled, held_out, truth)
     logits, held_logits = _logits(unlabelled), _logits(held_out)
     fitted, _ = _calibration(held_logits, truth)
     calibrated, prior = _ratios(fitted, logits, held_logits)
     weights = (0.9 * expectation_maximised(calibrated, prior) + 0.1 / len(categories)) / prior
     moved, held_moved = (rows * weights for rows in (calibrated, _scaled(fitted, held_logits)))
     moved, held_moved = (rows / rows.sum(1, keepdims=True) for rows in (moved, held_moved))
-    return _adjusted(
-        "PACC on EMQ's probabilities", moved, held_moved, truth, categories, _counted(unlabelled), seed, replicates, level
-    )
+    return _adjusted("PACC on EMQ's probabilities", moved, held_moved, truth, categories, _counted(unlabelled), seed, replicates)
 
 
 def _adjusted(
@@ -208,7 +204,6 @@ def _adjusted(
     naive: Floats,
     seed: int,
     replicates: int,
-    level: float,
 ) -> Prevalence:
     generator = np.random.default_rng(seed)
     groups = [held_out[truth == j] for j in range(len(categories))]
@@ -217,7 +212,7 @@ def _adjusted(
     drawn_seen = _resampled_means(unlabelled, replicates, generator)
     return _prevalence(
         method, "prior shift", categories, naive, _unmixed(rates[None], seen[None])[0],
-        _percentiles(_unmixed(drawn_rates, drawn_seen), level), len(unlabelled), len(held_out),
+        _percentiles(_unmixed(drawn_rates, drawn_seen)), len(unlabelled), len(held_out),
     )  # fmt: skip
 
 
@@ -229,14 +224,13 @@ def expectation(
     *,
     seed: int,
     replicates: int = REPLICATES,
-    level: float = LEVEL,
 ) -> Prevalence:
     """Find the shares under which the unlabelled threads are most likely, by EM (EMQ; Saerens, Latinne & Decaestecker 2002).
 
     The probabilities are calibrated on the held-out threads first, by a temperature and a bias a category (Alexandari, Kundaje
     & Shrikumar 2020). The bootstrap draws both samples anew; the calibration follows by one Newton step.
     """
-    _check(categories, unlabelled, held_out, truth)
+    _check_samples(categories, unlabelled, held_out, truth)
     generator = np.random.default_rng(seed)
     logits, held_logits = _logits(unlabelled), _logits(held_out)
     fitted, moves = _calibration(held_logits, truth)
@@ -245,12 +239,12 @@ def expectation(
     groups = [np.flatnonzero(truth == j) for j in range(len(categories))]
     for draw in draws:
         held = np.concatenate([generator.choice(group, len(group)) for group in groups])
-        moved = fitted + moves[held].sum(0)
+        moved = fitted + moves[held].sum(0) - moves.sum(0)
         sample = logits[generator.integers(len(logits), size=len(logits))]
         ratios, prior = _ratios(moved, sample, held_logits[held])
         draw[:] = expectation_maximised(ratios, prior, start=shares, tolerance=1e-6)
     return _prevalence(
-        "EMQ", "prior shift and a fitting calibration", categories, _counted(unlabelled), shares, _percentiles(draws, level),
+        "EMQ", "prior shift and a fitting calibration", categories, _counted(unlabelled), shares, _percentiles(draws),
         len(unlabelled), len(held_out),
     )  # fmt: skip
 
@@ -291,26 +285,26 @@ def prediction_powered(
     gold: Floats,
     truth: Integers,
     categories: Sequence[str],
-    *,
-    level: float = LEVEL,
 ) -> Prevalence:
     """Correct the mean probabilities by their error on a gold sample (Angelopoulos et al. 2023; PPI++ 2023 for its weight).
 
-    Each category has the weight of the machine's part that makes its variance least. Their normal interval is too short where
-    a category is rare in the gold sample (it has no width when there is none of it). This one is Wilson's, for the number of gold
-    labels that would be worth as much (as Korn & Graubard 1998 do for surveys). The shares are moved to the nearest point
-    of the simplex, and the interval stretched to it where it must be.
+    Each category has the weight of the machine's part that makes its variance least. The normal interval of these papers is
+    too short where a category is rare in the gold sample (it has no width when there is none of it). This one is Wilson's,
+    for the number of gold labels that would be worth as much, as surveys have it (Korn & Graubard 1998; Dean & Pagano 2015).
+    The shares are moved to the nearest point of the simplex, and an interval is stretched to its share where it must be.
 
     Parameters
     ----------
     gold, truth
         Probabilities and labels of threads drawn at random from the population; none of them is among `unlabelled`.
     """
-    _check(categories, unlabelled, gold, truth, every=False)
+    _check_probabilities(categories, unlabelled, "unlabelled")
+    _check_probabilities(categories, gold, "gold")
+    _check_labels(categories, truth, len(gold))
     answers = np.eye(len(categories))[truth]
     shares, _, weights = powered_means(answers, gold, unlabelled)
     effective = _worth(answers, gold, unlabelled, weights)
-    bounds = _wilson(np.clip(shares, 0, 1), effective, float(ndtri((1 + level) / 2)))
+    bounds = _wilson(np.clip(shares, 0, 1), effective, _NORMAL)
     made = _prevalence(
         "Prediction-powered (PPI++)", "a gold sample drawn at random", categories, _counted(unlabelled),
         _onto_simplex(shares[None])[0], bounds, len(unlabelled), len(truth),
@@ -330,26 +324,20 @@ def powered_means(answers: Floats, gold: Floats, unlabelled: Floats) -> tuple[Fl
     return estimate, (answers - weights * gold).var(0) / n + weights**2 * unlabelled.var(0) / many, weights
 
 
-def gold_alone(truth: Integers, categories: Sequence[str], *, level: float = LEVEL, simultaneous: bool = False) -> Prevalence:
+def gold_alone(truth: Integers, categories: Sequence[str], *, simultaneous: bool = False) -> Prevalence:
     """Return the shares in the gold sample with Wilson's intervals or, `simultaneous`, Goodman's (1965), which hold together."""
-    _check(
-        categories,
-        np.empty((0, len(categories))),
-        np.full((len(truth), len(categories)), 1 / len(categories)),
-        truth,
-        every=False,
-    )
+    _check_labels(categories, truth, len(truth))
     shares = np.bincount(truth, minlength=len(categories)) / len(truth)
-    tail = (1 - level) / (len(categories) if simultaneous else 1)
+    quantile = float(ndtri(1 - (1 - LEVEL) / 2 / len(categories))) if simultaneous else _NORMAL
     n = np.full(len(categories), float(len(truth)))
     made = _prevalence(
         "Gold sample alone", "a gold sample drawn at random", categories, np.full(len(categories), np.nan), shares,
-        _wilson(shares, n, math.sqrt(chdtri(1, tail))), 0, len(truth),
+        _wilson(shares, n, quantile), 0, len(truth),
     )  # fmt: skip
-    return replace(made, effective=n)
+    return replace(made, effective=n, quantile=quantile)
 
 
-def too_small(estimate: Prevalence, half_width: float, *, level: float = LEVEL) -> GoldSampleTooSmall | None:
+def too_small(estimate: Prevalence, half_width: float) -> GoldSampleTooSmall | None:
     """Say if a gold sample leaves any share's interval wider than ± `half_width`, and what size would do; None if all are narrow.
 
     The size that would do takes the shares, and how well the classifier follows the labels, to be as they are estimated.
@@ -358,7 +346,6 @@ def too_small(estimate: Prevalence, half_width: float, *, level: float = LEVEL) 
         raise RedefectError(f"{estimate.method} uses no gold sample: ask `prediction_powered` or `gold_alone`.")
     if not 0 < half_width < 0.5:
         raise RedefectError(f"A half-width of {half_width} is none: state it as a share between 0 and 0.5.")
-    z = float(ndtri((1 + level) / 2))
     frame = estimate.frame
     n, many = int(frame["n_gold"].iloc[0]), int(frame["n_unlabelled"].iloc[0])
     halves = (frame["high"].to_numpy() - frame["low"].to_numpy()) / 2
@@ -366,7 +353,7 @@ def too_small(estimate: Prevalence, half_width: float, *, level: float = LEVEL) 
     if not len(wide):
         return None
     shares = frame["corrected"].to_numpy()
-    needed = {i: _with_machine(_size_for(shares[i], half_width, z), n, many, estimate.effective[i]) for i in wide}
+    needed = {i: _with_machine(_size_for(shares[i], half_width, estimate.quantile), n, many, estimate.effective[i]) for i in wide}
     worst = max(wide, key=lambda i: needed[i])
     size = max(n + 1, math.ceil(needed[worst]))
     return GoldSampleTooSmall(str(frame["category"].iloc[worst]), float(halves[worst]), half_width, n, size)
@@ -389,34 +376,37 @@ def _with_machine(alone: float, n: int, many: int, effective: float) -> float:
     return (gap + math.sqrt(gap * gap + 4 * alone * many * (1 - explained))) / 2
 
 
-def _check(
-    categories: Sequence[str],
-    unlabelled: Floats,
-    labelled: Floats | None = None,
-    truth: Integers | None = None,
-    *,
-    every: bool = True,
-) -> None:
+def _check_samples(categories: Sequence[str], unlabelled: Floats, held_out: Floats, truth: Integers) -> None:
+    """Refuse what the methods that rest on held-out threads cannot use."""
+    _check_unlabelled(categories, unlabelled)
+    _check_probabilities(categories, held_out, "held-out")
+    _check_labels(categories, truth, len(held_out))
+    if missing := [categories[j] for j, n in enumerate(np.bincount(truth, minlength=len(categories))) if not n]:
+        raise RedefectError(f"No held-out thread is of {', '.join(missing)}: label some, or leave these categories out.")
+
+
+def _check_unlabelled(categories: Sequence[str], unlabelled: Floats) -> None:
+    _check_probabilities(categories, unlabelled, "unlabelled")
+    if not len(unlabelled):
+        raise RedefectError("There are no unlabelled threads: without any, only a gold sample tells the shares.")
+
+
+def _check_probabilities(categories: Sequence[str], rows: Floats, name: str) -> None:
+    k = len(categories)
+    if rows.ndim != 2 or rows.shape[1] != k:
+        raise RedefectError(f"The {name} threads have probabilities of shape {rows.shape}: give a column a category ({k}).")
+    if not (np.isfinite(rows).all() and (rows >= 0).all() and np.allclose(rows.sum(1), 1, atol=1e-3)):
+        raise RedefectError(f"The {name} threads have rows that are no probabilities: each must add up to 1, with none below 0.")
+
+
+def _check_labels(categories: Sequence[str], truth: Integers, n: int) -> None:
     k = len(categories)
     if k < 2:
         raise RedefectError("Shares need at least two categories.")
-    for name, rows in (("unlabelled", unlabelled), ("labelled", labelled)):
-        if rows is not None and (rows.ndim != 2 or rows.shape[1] != k):
-            raise RedefectError(f"The {name} threads have probabilities of shape {rows.shape}: give a column a category ({k}).")
-        if rows is not None and not (np.isfinite(rows).all() and np.allclose(rows.sum(1), 1, atol=1e-3) and (rows >= 0).all()):
-            raise RedefectError(
-                f"The {name} threads have rows that are no probabilities: each must add up to 1, with none below 0."
-            )
-    if every and not len(unlabelled):
-        raise RedefectError("There are no unlabelled threads: without any, only a gold sample tells the shares.")
-    if labelled is None or truth is None:
-        return
-    if len(truth) != len(labelled) or len(truth) == 0:
-        raise RedefectError(f"There are {len(truth)} labels for {len(labelled)} labelled threads: give one for each.")
+    if len(truth) != n or n == 0:
+        raise RedefectError(f"There are {len(truth)} labels for {n} labelled threads: give one for each, and at least one.")
     if truth.min() < 0 or truth.max() >= k:
-        raise RedefectError(f"A label is {truth.max()}: labels are numbers of categories, 0 to {k - 1}.")
-    if every and (missing := [c for c, n in zip(categories, np.bincount(truth, minlength=k), strict=True) if not n]):
-        raise RedefectError(f"No held-out thread is of {', '.join(missing)}: label some, or leave these categories out.")
+        raise RedefectError(f"Labels go from {truth.min()} to {truth.max()}: they are numbers of categories, 0 to {k - 1}.")
 
 
 def _prevalence(
@@ -450,8 +440,8 @@ def _counted(probabilities: Floats) -> Floats:
     return np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
-def _percentiles(draws: Floats, level: float) -> tuple[Floats, Floats]:
-    tail = (1 - level) / 2
+def _percentiles(draws: Floats) -> tuple[Floats, Floats]:
+    tail = (1 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull")  # right for few replicates, too
     return np.asarray(low), np.asarray(high)
 
