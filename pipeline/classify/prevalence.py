@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri, softmax
+from scipy.special import ndtri
 
 from pipeline.errors import RedefectError
 
@@ -236,9 +236,10 @@ def expectation(
     fitted, moves = _calibration(held_logits, truth)
     shares = expectation_maximised(*_ratios(fitted, logits, held_logits), tolerance=1e-10)
     draws = np.empty((replicates, len(categories)))
-    groups = [np.flatnonzero(truth == j) for j in range(len(categories))]
+    ordered, sizes = np.argsort(truth, kind="stable"), np.bincount(truth)
+    size, first = np.repeat(sizes, sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
     for draw in draws:
-        held = np.concatenate([generator.choice(group, len(group)) for group in groups])
+        held = ordered[first + generator.integers(size)]  # as many of each category as there are
         moved = fitted + moves[held].sum(0) - moves.sum(0)
         sample = logits[generator.integers(len(logits), size=len(logits))]
         ratios, prior = _ratios(moved, sample, held_logits[held])
@@ -474,7 +475,8 @@ def _unmixed(rates: Floats, seen: Floats) -> Floats:
     gram = rates.transpose(0, 2, 1) @ rates
     target = (rates.transpose(0, 2, 1) @ seen[..., None])[..., 0]
     step = 1 / np.linalg.eigvalsh(gram)[:, -1:]
-    point = _onto_simplex((np.linalg.pinv(rates) @ seen[..., None])[..., 0])
+    free = np.asarray(np.linalg.solve(gram + 1e-9 * np.eye(gram.shape[-1]), target[..., None])[..., 0], dtype=np.float64)
+    point = _onto_simplex(free)
     ahead, momentum = point, 1.0
     for _ in range(_STEPS_OF_LEAST_SQUARES):
         before = point
@@ -519,15 +521,17 @@ def _worth(answers: Floats, gold: Floats, unlabelled: Floats, weights: Floats) -
 
 def _logits(probabilities: Floats) -> Floats:
     logits = np.log(np.clip(probabilities, 1e-9, 1))
-    return np.asarray(logits - logits.mean(1, keepdims=True))
+    return np.asarray(logits - logits.max(1, keepdims=True))
 
 
 def _scaled(parameters: Floats, logits: Floats) -> Floats:
-    return np.asarray(softmax(parameters[0] * logits + parameters[1:], axis=1))
+    # `logits` are at most 0, so that this softmax cannot overflow; the sum by a product is the fast one for short rows.
+    scaled = np.exp(parameters[0] * logits + (parameters[1:] - parameters[1:].max()))
+    return np.asarray(scaled / (scaled @ np.ones(scaled.shape[1]))[:, None])
 
 
 def _ratios(parameters: Floats, logits: Floats, held_logits: Floats) -> tuple[Floats, Floats]:
-    """Return the calibrated probabilities, and the shares that they have where they were calibrated."""
+    """Return the calibrated probabilities, and the shares that they have in the data that they were calibrated on."""
     return _scaled(parameters, logits), _scaled(parameters, held_logits).mean(0)
 
 
