@@ -139,7 +139,7 @@ def adjusted_count(
     drawn_seen = generator.multinomial(len(unlabelled), seen, size=replicates) / len(unlabelled)
     return _prevalence(
         "Adjusted count (ACC)", "prior shift", categories, seen, _unmixed(rates[None], seen[None])[0],
-        _percentiles(_unmixed(drawn_rates, drawn_seen)), len(unlabelled), len(held_out),
+        _percentiles(_unmixed(drawn_rates, drawn_seen), rates), len(unlabelled), len(held_out),
     )  # fmt: skip
 
 
@@ -212,7 +212,7 @@ def _adjusted(
     drawn_seen = _resampled_means(unlabelled, replicates, generator)
     return _prevalence(
         method, "prior shift", categories, naive, _unmixed(rates[None], seen[None])[0],
-        _percentiles(_unmixed(drawn_rates, drawn_seen)), len(unlabelled), len(held_out),
+        _percentiles(_unmixed(drawn_rates, drawn_seen), rates), len(unlabelled), len(held_out),
     )  # fmt: skip
 
 
@@ -234,7 +234,8 @@ def expectation(
     generator = np.random.default_rng(seed)
     logits, held_logits = _logits(unlabelled), _logits(held_out)
     fitted, moves = _calibration(held_logits, truth)
-    shares = expectation_maximised(*_ratios(fitted, logits, held_logits), tolerance=1e-10)
+    ratios, prior = _ratios(fitted, logits, held_logits)
+    shares = expectation_maximised(ratios, prior, tolerance=1e-10)
     draws = np.empty((replicates, len(categories)))
     ordered, sizes = np.argsort(truth, kind="stable"), np.bincount(truth)
     size, first = np.repeat(sizes, sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -242,10 +243,9 @@ def expectation(
         held = ordered[first + generator.integers(size)]  # as many of each category as there are
         moved = fitted + moves[held].sum(0) - moves.sum(0)
         sample = logits[generator.integers(len(logits), size=len(logits))]
-        ratios, prior = _ratios(moved, sample, held_logits[held])
-        draw[:] = expectation_maximised(ratios, prior, start=shares, tolerance=1e-6)
+        draw[:] = expectation_maximised(*_ratios(moved, sample, held_logits[held]), start=shares, tolerance=1e-6)
     return _prevalence(
-        "EMQ", "prior shift and a fitting calibration", categories, _counted(unlabelled), shares, _percentiles(draws),
+        "EMQ", "prior shift and a fitting calibration", categories, _counted(unlabelled), shares, _percentiles(draws, ratios),
         len(unlabelled), len(held_out),
     )  # fmt: skip
 
@@ -441,9 +441,14 @@ def _counted(probabilities: Floats) -> Floats:
     return np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
-def _percentiles(draws: Floats) -> tuple[Floats, Floats]:
+def _percentiles(draws: Floats, evidence: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return the bounds of the middle of the draws; 0 and 1 for categories that the columns of `evidence` do not tell apart."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull")  # right for few replicates, too
+    if evidence is not None:
+        values, directions = np.linalg.eigh(evidence.T @ evidence)
+        blind = np.abs(directions[:, values < 1e-9 * values[-1]]).max(axis=1, initial=0) > 1e-6
+        low, high = np.where(blind, 0, low), np.where(blind, 1, high)
     return np.asarray(low), np.asarray(high)
 
 

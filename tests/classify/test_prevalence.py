@@ -160,6 +160,27 @@ def test_a_category_missing_from_the_gold_sample_still_has_an_upper_bound() -> N
     assert made.frame["high"][3] > 0.03
 
 
+@pytest.mark.parametrize("method", CORRECTIONS)
+def test_categories_that_the_classifier_cannot_tell_apart_may_have_any_share(method: Callable[..., Prevalence]) -> None:
+    truth = np.arange(90) % 3
+    says = np.array([[0.8, 0.1, 0.1], [0.2, 0.4, 0.4]])
+    held = says[np.where(np.arange(90) % 9 == 4, 0, np.minimum(truth, 1))]
+    held[truth == 2] = held[truth == 1]
+    frame = method(says[np.arange(100) % 2], held, truth, NAMES[:3], seed=1, replicates=50).frame
+    assert frame["low"].tolist()[1:] == [0, 0]
+    assert frame["high"].tolist()[1:] == [1, 1]
+    assert frame["high"][0] < 0.6
+
+
+@pytest.mark.parametrize("method", CORRECTIONS)
+def test_a_classifier_that_guesses_tells_next_to_nothing(method: Callable[..., Prevalence]) -> None:
+    generator = np.random.default_rng(4)
+    truth = np.arange(150) % 3
+    guesses = generator.dirichlet(np.ones(3), size=450)
+    frame = method(guesses[150:], guesses[:150], truth, NAMES[:3], seed=1, replicates=50).frame
+    assert (frame["high"] - frame["low"]).min() > 0.8
+
+
 shares_and_seed = st.tuples(st.lists(st.floats(0.05, 1), min_size=2, max_size=5), st.integers(0, 10_000))
 
 
