@@ -28,6 +28,7 @@ from pipeline.errors import RedefectError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.classify.nlbse import Score
     from pipeline.collect.github.plan import Step as CrawlStep
     from pipeline.crawling import CrawlReport
     from pipeline.facts import ImportReport
@@ -41,10 +42,12 @@ import_app = typer.Typer(no_args_is_help=True, help="Bring issues and labels int
 select_app = typer.Typer(no_args_is_help=True, help="Draw what to label from what the store holds.")
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
 replica_app = typer.Typer(no_args_is_help=True, help="Serve issue threads on loopback as GitHub would.")
+benchmark_app = typer.Typer(no_args_is_help=True, help="Train and score on public benchmarks.")
 app.add_typer(import_app, name="import")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")
+app.add_typer(benchmark_app, name="benchmark")
 
 _OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
 _ERR = Console(stderr=True, soft_wrap=True)
@@ -382,6 +385,29 @@ def export_figures(study: StudyOption = "demo", database: DatabaseOption = None,
     _made_folder(write_folder(folder or opened.study.build / "figures", files))
 
 
+@benchmark_app.command("nlbse24")
+def benchmark_nlbse24(
+    data: Annotated[Path, typer.Option("--data", help="The folder with issues_train.csv and issues_test.csv.")],
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Cross-validate within the training split, too: ten trainings more.")
+    ] = False,
+) -> None:
+    """Train the gate on NLBSE'24's training split and score it on the test split, by the competition's measure.
+
+    Once on the text alone, and once on the date of opening, too: the benchmark's classes were drawn from different years, so
+    that the date tells much here and little elsewhere.
+    """
+    from pipeline.classify.nlbse import SETFIT, benchmark
+
+    for dated in (False, True):
+        reads = "text and date of opening" if dated else "text alone"
+        result = benchmark(data, dated=dated, validate=validate)
+        _print_score(f"{reads}: test split", result.test)
+        typer.echo(f"Trained in {result.seconds:.1f} s. The competition's SetFit baseline: {SETFIT:.4f}.\n")
+        if result.validated is not None:
+            _print_score(f"{reads}: cross-validated within the training split", result.validated)
+
+
 @app.command("findings")
 def findings(study: StudyOption = "demo", database: DatabaseOption = None) -> None:
     """Print published findings beside those reproduced; exit with 1 when one that must hold does not."""
@@ -494,6 +520,25 @@ def _print_report(report: "ImportReport", title: str) -> None:
         [(c.source, c.what, str(c.read), str(c.stored)) for c in report.counts],
     )
     typer.echo(f"{report.changed} rows changed; {len(report.flaws)} flaws found.")
+
+
+def _print_score(title: str, score: "Score") -> None:
+    from pipeline.classify.nlbse import CLASSES
+
+    _print_rows(
+        title,
+        ["repository", *(f"{label} P/R/F1" for label in CLASSES), "macro F1", "n"],
+        [
+            (
+                r.repository,
+                *(f"{p:.3f} {c:.3f} {f:.3f}" for p, c, f in zip(r.precision, r.recall, r.f1, strict=True)),
+                f"{r.macro_f1:.4f}",
+                r.n,
+            )
+            for r in score.repositories
+        ],
+    )
+    typer.echo(f"Mean macro F1 {score.mean:.4f}, 95 % interval {score.low:.4f} to {score.high:.4f}.")
 
 
 def _print_frame(title: str, frame: "pd.DataFrame") -> None:

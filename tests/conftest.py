@@ -53,6 +53,12 @@ def denchmark() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nlbse24() -> Path:
+    """The folder with the two files of the NLBSE'24 benchmark."""
+    return _or_skip(SHARED / "corpora" / "nlbse24" / "issues_train.csv", "NLBSE'24").parent
+
+
+@pytest.fixture(scope="session")
 def annotations() -> Path:
     """The project's labels of real threads."""
     return _or_skip(SHARED / "annotations" / "labels.csv", "the project's annotations")

@@ -66,4 +66,5 @@ def test_the_shared_data_are_tested_against_when_they_are_there() -> None:
         pytest.skip(f"the shared data are not here: {SHARED}")
     assert (SHARED / "study").is_dir()
     assert (SHARED / "corpora" / "denchmark").is_dir()
+    assert (SHARED / "corpora" / "nlbse24").is_dir()
     assert (SHARED / "annotations" / "labels.csv").is_file()

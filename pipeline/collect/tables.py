@@ -10,6 +10,8 @@ from pathlib import Path
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
 
+csv.field_size_limit(2**31 - 1)  # a cell may hold an issue's whole text, which may be longer than the 131,072 of the default
+
 _ISSUE_URL = re.compile(r"https?://(?P<host>[^/\s]+)/(?P<repository>[^/\s]+/[^/\s]+)/issues/(?P<number>\d+)(?P<rest>.*)")
 
 
