@@ -266,8 +266,11 @@ class Crawl:
         return steps
 
     def _unknown(self, repositories: Sequence[str]) -> list[str]:
+        """Return the repositories of which not all is known that the selection asks; a crawl may have been stopped in between."""
         with self._store.reading() as connection:
-            return [name for name in repositories if crawls.state(connection, name, FACTS) is None]
+            facts = {name: crawls.state(connection, name, FACTS) for name in repositories}
+        counted = not self._study.selection.minimum_closed_issues
+        return [name for name, stands in facts.items() if stands is None or not (counted or "closed_issues" in stands.counts)]
 
     def _plan_facts(self, repositories: Sequence[str]) -> list[Step]:
         new = len(self._unknown(repositories))

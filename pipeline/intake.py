@@ -54,9 +54,14 @@ def store_answer(connection: Connection, question: Question, page: Page) -> int:
             numbers = {"issues": facts.issues, "pull_requests": facts.pull_requests, "closed_issues": facts.closed_issues}
             crawls.put_state(connection, facts.name, FACTS, CrawlState(cursor_at(facts.last_update, None), None, numbers))
     elif isinstance(question, OneRepository):
-        crawls.put_state(connection, question.repository, FACTS, CrawlState())
+        crawls.put_state(
+            connection, question.repository, FACTS, crawls.state(connection, question.repository, FACTS) or CrawlState()
+        )
     elif isinstance(question, ClosedIssueCount) and page.total is not None:
         crawls.put_closed_issues(connection, question.repository, page.total)
+        stands = crawls.state(connection, question.repository, FACTS) or CrawlState()
+        new = stands._replace(counts=stands.counts | {"closed_issues": page.total})
+        crawls.put_state(connection, question.repository, FACTS, new)
     return changed
 
 

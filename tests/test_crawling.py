@@ -389,6 +389,18 @@ def test_a_repository_that_fails_the_criteria_is_not_listed(
     assert len(crawl.threads()) == 134
 
 
+def test_a_crawl_that_breaks_off_between_the_facts_of_a_repository_learns_the_rest(
+    crawling: Crawled, world: World, study_with: Callable[..., Study]
+) -> None:
+    crawl = crawling(world, study_with("minimum_closed_issues = 50"), False)
+    crawl.watch = Stopping(after=3)  # both facts of one repository, and one of the other
+    with pytest.raises(KeyboardInterrupt):
+        crawl()
+    crawl.watch = Unwatched()
+    assert crawl().places == {"acme/rocket": "not listed: fewer than 50 closed issues"}
+    assert not any("rocket" in name for name in crawl.threads())
+
+
 def test_what_only_a_token_can_learn_is_said_with_its_price(
     crawling: Crawled, world: World, study_with: Callable[..., Study]
 ) -> None:
