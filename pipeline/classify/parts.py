@@ -32,7 +32,7 @@ _SEEN = 240
 
 _MARKDOWN = MarkdownIt("commonmark")
 _MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
-_MARKDOWN.disable(["reference", "lheading"])  # go back over what they read, and tell nothing that is asked here
+_MARKDOWN.disable(["reference", "lheading", "blockquote"])  # go back over what they read, and tell nothing that is asked here
 _NEEDS_MARKDOWN = re.compile(r"```|~~~|<!--|^(?: {4}|[ ]{0,3}\t)", re.MULTILINE)
 _BREAK = re.compile(r"\r\n|\r|\n")
 _TEXT, _RAW, _FENCE, _REMARK = range(4)
@@ -203,8 +203,6 @@ def _places(text: str, count: int) -> bytearray:
                 places[first : min(end, last)] = bytes([_REMARK]) * (min(end, last) - first)
         else:
             lines = lines or _BREAK.split(text)
-            if lines[first].lstrip().startswith(">"):  # what others pasted is theirs
-                continue
             places[first] = _FENCE
             close = lines[last - 1].strip(" \t>")
             if last - 1 > first and len(close) >= 3 and close == token.markup[0] * len(close):
