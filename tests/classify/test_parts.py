@@ -199,8 +199,8 @@ def test_parts_are_disjoint_ordered_and_lose_nothing(text: str, recurring: Calla
 @pytest.mark.parametrize(
     "piece",
     [
-        "> ```\nb```\n", "a", "`", "```\n", "> ", ">", "> > ```\n", "- ", "* a\n  ", "\t", " ", "\n", "<!--", "<", "[", "](", "![", "(", "=",
-        "=\n", "a.", "a.a(", "|", "| a ", "1", "1.", "1.1 ", "version ", "Error", "Error: ", "File \"",
+        "a", "`", "```\n", "> ", ">", "> > ```\n", "- ", "* a\n  ", "\t", " ", "\n", "<!--", "<", "[", "](", "![", "(", "=",
+        "> ```\nb```\n", "=\n", "a.", "a.a(", "|", "| a ", "1", "1.", "1.1 ", "version ", "Error", "Error: ", "File \"",
         "Traceback (most recent call last): ", "On wrote:", "a@", "-", "_", "\r", "#", "&", "\\", "字", "a = ", "a, ",
         "x" * 50 + "\n", "a:\n    ", "[ ] ", "  - a\n",
     ],
