@@ -187,7 +187,7 @@ class Crawl:
         try:
             self.report.plan += self._plan_facts(wish.repositories)
             there = self._learn_facts(wish)
-            listings = self.plan_issues(there, whole=wish.whole)
+            listings = self._plan_issues(there, wish)
             self.report.plan += listings
             announce(self.report.plan)
             for step in listings:
@@ -204,7 +204,7 @@ class Crawl:
         """Say what a crawl would do and what it would cost, asking for nothing but the numbers that this takes."""
         there = self._learn_facts(wish)
         self.report.requests = self._client.requests
-        steps = self.plan_issues(there, whole=wish.whole)
+        steps = self._plan_issues(there, wish)
         if wish.whole:
             return steps
         with self._store.reading() as connection:
@@ -243,7 +243,7 @@ class Crawl:
                 f"{pages(len(wish.named))} or more for the threads that it keeps."
             )
 
-    def plan_issues(self, repositories: Iterable[str], *, whole: bool) -> list[Step]:
+    def _plan_issues(self, repositories: Iterable[str], wish: Wish) -> list[Step]:
         """Plan how the issues of these repositories are listed, from what the store knows of them."""
         selection = self._study.selection
         rest_only = selection.pull_requests
@@ -252,14 +252,14 @@ class Crawl:
             for name in repositories:
                 facts = (crawls.state(connection, name, FACTS) or CrawlState()).counts
                 issues, pull_requests = facts.get("issues"), facts.get("pull_requests")
-                stands = crawls.state(connection, name, LISTED["all" if whole else selection.state]) or CrawlState()
+                stands = crawls.state(connection, name, LISTED[wish.state(self._study)]) or CrawlState()
                 if stands.counts.get("complete"):
                     issues, pull_requests = 1, 0  # what changed since: a page, as a rule
-                elif selection.state == "closed" and not whole:
+                elif selection.state == "closed" and not wish.whole:
                     issues = facts.get("closed_issues", issues)
                 steps.append(
                     plan_issues(
-                        name, issues=issues, pull_requests=pull_requests, comments=whole,
+                        name, issues=issues, pull_requests=pull_requests, comments=wish.whole,
                         has_token=self._client.has_token and not rest_only, needs_fix=selection.with_fix,
                     )
                 )  # fmt: skip
