@@ -1,0 +1,416 @@
+"""Written rules: phrases that people use for a category, each with its reason, in a file that can be read and argued with.
+
+No code knows a particular rule; the rules of a taxonomy are a file in `taxonomy/lexicons/`. spaCy's matchers look for the
+phrases, in the title, and in the beginning of the body and of the first comments, which is where people say what is wrong.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+from functools import lru_cache
+from itertools import chain, product
+from math import prod
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from spacy.matcher import Matcher, PhraseMatcher
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from pipeline.classify.parts import KINDS, Kind
+from pipeline.classify.signals import SIGNAL_KINDS
+from pipeline.classify.text import Document, Origin, Part
+from pipeline.documents import Document as Written
+from pipeline.documents import Location, read_yaml
+from pipeline.errors import RedefectError
+from pipeline.taxonomy import Taxonomy
+
+Force = Literal["strong", "medium", "weak"]
+FORCES: tuple[Force, ...] = ("strong", "medium", "weak")
+
+Place = Literal["title", "body", "comment"]
+"""Where a rule looks; `comment` means the maintainers' answers, too."""
+
+_WORD = re.compile(r"\w+(?:\.\w+)*+|[^\w\s]")
+_BREAK, _OTHER = "\n", "\N{BULLET}"
+"""Between two stretches of text, and for words that no rule knows: so the matchers' vocabulary never grows."""
+
+
+class Rule(Written):
+    """One rule: what it looks for, and for which category of which facets it then votes, strongly, medium or weakly.
+
+    Phrases stand between commas. Each is a run of words, whatever their case; `(a|b|)` stands for a, b or nothing, and `...`
+    for up to four words. A signal is a name as `pipeline.classify.signals` writes it, where `*` and `?` stand for anything. A kind is one of
+    `pipeline.classify.parts`: some part of the text is of that kind. The rule hits where any of these is found; but only if
+    all the rules in `all_of` hit the thread, too, and none of those in `none_of`. A rule that looks for nothing hits by
+    these alone. `example` is a text that it hits, `counterexample` one that looks alike and that it does not.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    reason: str = Field(min_length=10)
+    strong: dict[str, str] = {}
+    medium: dict[str, str] = {}
+    weak: dict[str, str] = {}
+    places: list[Place] = Field(default=["title", "body", "comment"], min_length=1)
+    phrases: str = ""
+    signals: list[str] = []
+    kinds: list[Kind] = []
+    all_of: list[str] = []
+    none_of: list[str] = []
+    example: str = ""
+    counterexample: str = ""
+
+    @property
+    def each_phrase(self) -> list[str]:
+        """The phrases, one by one."""
+        return [phrase for part in self.phrases.split(",") if (phrase := " ".join(part.split()))]
+
+    @property
+    def votes(self) -> Iterator[tuple[Force, str, str]]:
+        """Yield how strongly the rule votes, in which facet, for which category."""
+        for force in FORCES:
+            for facet, category in getattr(self, force).items():
+                yield force, facet, category
+
+
+class Weights(Written):
+    """By how much a vote raises the logarithm of a category's odds."""
+
+    strong: float = Field(gt=0)
+    medium: float = Field(gt=0)
+    weak: float = Field(gt=0)
+
+
+class Rules(Written):
+    """A lexicon as written: the taxonomy whose categories its rules vote for, and what is to be known of how they were made."""
+
+    taxonomy: str
+    about: str
+    weights: Weights
+    rules: list[Rule] = Field(min_length=1)
+
+    def contradictions(self) -> Iterator[tuple[Location, str]]:
+        """Yield ids that stand twice, rules that look for nothing, and patterns that nothing could match."""
+        known: set[str] = set()
+        for number, rule in enumerate(self.rules):
+            here: Location = ("rules", number)
+            if rule.id in known:
+                yield (*here, "id"), f"there is a rule '{rule.id}' above; ids are unique"
+            if not any((rule.phrases, rule.signals, rule.kinds, rule.all_of, rule.none_of)):
+                yield here, f"rule '{rule.id}' looks for nothing; give it phrases, signals, kinds, all_of or none_of"
+            for name in ("all_of", "none_of"):
+                for other in getattr(rule, name):
+                    if other not in known:
+                        yield (*here, name), f"no rule '{other}' stands above rule '{rule.id}'"
+            for phrase in rule.each_phrase:
+                if flaw := _flaw(phrase):
+                    yield (*here, "phrases"), f"phrase '{phrase}' of rule '{rule.id}' {flaw}"
+            for signal in rule.signals:
+                if signal.partition(":")[0] not in SIGNAL_KINDS or not signal.partition(":")[2]:
+                    yield (
+                        (*here, "signals"),
+                        f"'{signal}' is no signal; one begins with {', '.join(f'{k}:' for k in SIGNAL_KINDS)}",
+                    )
+            known.add(rule.id)
+
+
+class Hit(NamedTuple):
+    """A rule hit here: at `text[start:end]` of the title, the body, or the comment at this position; see `Part`."""
+
+    rule: str
+    origin: Origin
+    comment: int | None
+    start: int
+    end: int
+
+
+class _Piece(NamedTuple):
+    """What is read of a part, lowered, and where it begins in its text."""
+
+    origin: Origin
+    comment: int | None
+    start: int
+    text: str
+
+
+class _Found(NamedTuple):
+    rule: int
+    origin: Origin
+    comment: int | None
+    start: int
+    end: int
+
+
+class Lexicon:
+    """Rules made ready to look for all their phrases at once."""
+
+    def __init__(self, written: Rules) -> None:
+        self.rules = tuple(written.rules)
+        self.weights = written.weights
+        self._places = [frozenset(("answer", *rule.places) if "comment" in rule.places else rule.places) for rule in self.rules]
+        self._ids = [rule.id for rule in self.rules]
+        self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
+        self._vocab = Vocab()
+        self._runs = PhraseMatcher(self._vocab, attr="ORTH")
+        self._by_place: list[tuple[tuple[frozenset[str], ...], int, Matcher]] = []
+        self._known = {"."}
+        runs: dict[tuple[str, ...], list[int]] = {}
+        for number, rule in enumerate(self.rules):
+            for wording in dict.fromkeys(wording for phrase in rule.each_phrase for wording in _wordings(phrase)):
+                self._known.update(word for words in wording if words != _GAP for word in words)
+                if _GAP in wording or prod(len(words) for words in wording) > _MOST_WORDINGS:
+                    matcher = Matcher(self._vocab)
+                    matcher.add("wording", [_pattern(wording)])
+                    self._by_place.append((tuple(frozenset(words) for words in wording if words != _GAP), number, matcher))
+                else:
+                    for run in product(*wording):
+                        runs.setdefault(run, []).append(number)
+        self._of_run = {}
+        for index, (run, numbers) in enumerate(runs.items()):
+            self._runs.add(str(index), [Doc(self._vocab, words=list(run))])
+            self._of_run[self._vocab.strings[str(index)]] = tuple(dict.fromkeys(numbers))
+        globs = [(re.compile(translate(s)).match, n) for n, rule in enumerate(self.rules) for s in rule.signals]
+        self._of_signal: Callable[[str], tuple[int, ...]] = lru_cache(maxsize=2**16)(
+            lambda name: tuple(dict.fromkeys(number for matches, number in globs if matches(name)))
+        )
+        self._of_kind = {kind: [n for n, rule in enumerate(self.rules) if kind in rule.kinds] for kind in KINDS}
+        self._dependent = [n for n, rule in enumerate(self.rules) if rule.all_of or rule.none_of]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        written = Rules(taxonomy="", about="", weights=self.weights, rules=list(self.rules))
+        return Lexicon, (written,)
+
+    def hits(self, document: Document) -> list[Hit]:
+        """Return where rules hit: of each rule the first and longest place in each text, in the order of the file."""
+        first: dict[tuple[int, Origin, int | None], _Found] = {}
+        for found in self._found(document):
+            key = found[:3]
+            if found.origin in self._places[found.rule]:
+                best = first.get(key)
+                if best is None or (found.start, -found.end) < (best.start, -best.end):
+                    first[key] = found
+        self._settle(document, first)
+        return [Hit(self._ids[key[0]], *first[key][1:]) for key in sorted(first, key=_in_order)]
+
+    def _found(self, document: Document) -> Iterator[_Found]:
+        for part in document.parts:
+            for number in self._of_kind[part.kind]:
+                yield _Found(number, part.origin, part.comment, part.start, part.end)
+        for signal in document.signals:
+            for number in self._of_signal(signal.name):
+                yield _Found(number, signal.origin, signal.comment, signal.start, signal.end)
+        yield from self._in_words(document)
+
+    def _in_words(self, document: Document) -> Iterator[_Found]:
+        pieces = list(_pieces(document.parts))
+        known = self._known
+        words: list[str] = []
+        ends: list[int] = []
+        for piece in pieces:
+            words += [word if word in known else _OTHER for word in _WORD.findall(piece.text)]
+            words.append(_BREAK)
+            ends.append(len(words))
+        doc = Doc(self._vocab, words=words)
+        matches = [(number, start, end) for run, start, end in self._runs(doc) for number in self._of_run[run]]
+        present = set(words)
+        for needed, number, matcher in self._by_place:
+            if not any(present.isdisjoint(words) for words in needed):
+                matches += [(number, start, end) for _, start, end in matcher(doc)]
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for number, start, end in matches:
+            index = bisect_right(ends, start)
+            piece = pieces[index]
+            if index not in spans:
+                spans[index] = [found.span() for found in _WORD.finditer(piece.text)]
+            before = ends[index - 1] if index else 0
+            first, last = spans[index][start - before], spans[index][end - 1 - before]
+            yield _Found(number, piece.origin, piece.comment, piece.start + first[0], piece.start + last[1])
+
+    def _settle(self, document: Document, first: dict[tuple[int, Origin, int | None], _Found]) -> None:
+        """Take away and add what other rules' hits decide, in the order of the file, since rules name only those above."""
+        hit = {key[0] for key in first}
+        for number in self._dependent:
+            rule = self.rules[number]
+            holds = all(self._numbers[other] in hit for other in rule.all_of) and not any(
+                self._numbers[other] in hit for other in rule.none_of
+            )
+            alone = not (rule.phrases or rule.signals or rule.kinds)
+            if not holds:
+                for key in [key for key in first if key[0] == number]:
+                    del first[key]
+                hit.discard(number)
+            elif alone:
+                if rule.all_of:
+                    shown = min((first[key] for key in first if key[0] == self._numbers[rule.all_of[0]]), key=_in_order)
+                elif document.parts:
+                    part = document.parts[0]
+                    shown = _Found(number, part.origin, part.comment, part.start, part.end)
+                else:
+                    continue
+                first[number, shown.origin, shown.comment] = shown._replace(rule=number)
+                hit.add(number)
+
+
+def read_lexicon(path: Path, taxonomy: Taxonomy) -> Lexicon:
+    """Read rules, and check them against the taxonomy.
+
+    Raises
+    ------
+    RedefectError
+        If the file is missing or not valid, or if a rule names a facet or a category that the taxonomy does not have.
+    """
+    written = read_yaml(path, Rules)
+    if written.taxonomy != taxonomy.id:
+        raise RedefectError(
+            f"{path}: these rules are for taxonomy '{written.taxonomy}', and the taxonomy here is '{taxonomy.id}'."
+        )
+    for rule in written.rules:
+        for _, facet_id, category in rule.votes:
+            facet = taxonomy.facet(facet_id, f"{path}: rule '{rule.id}'")
+            if category not in facet.ids:
+                raise RedefectError(
+                    f"{path}: rule '{rule.id}': facet '{facet_id}' has no category '{category}'; nearest are "
+                    f"{', '.join(facet.nearest(category))}."
+                )
+    return Lexicon(written)
+
+
+class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """Labels by written rules alone: the shares of the categories, and what the rules that hit say for each.
+
+    The votes of a rule are counted once a thread, however often it hits. Nothing but the shares is learnt.
+
+    Parameters
+    ----------
+    lexicon
+        The rules.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+
+    def fit(self, documents: Sequence[Document], labels: pd.DataFrame) -> Self:
+        """Learn which categories there are in each facet, and their shares."""
+        self.facets_ = tuple(str(column) for column in labels.columns)
+        self.classes_: list[np.ndarray] = []
+        self.shares_: list[np.ndarray] = []
+        for facet in self.facets_:
+            known = labels[facet].dropna()
+            classes, counts = np.unique(known.to_numpy(dtype=str), return_counts=True)
+            self.classes_.append(classes)
+            self.shares_.append(counts / max(1, counts.sum()))
+        return self
+
+    def predict_proba(self, documents: Sequence[Document]) -> list[np.ndarray]:
+        """Return of each facet a row a document, with a probability for each of its classes."""
+        weight = {force: getattr(self.lexicon.weights, force) for force in FORCES}
+        place = {(f, str(c)): (i, j) for i, f in enumerate(self.facets_) for j, c in enumerate(self.classes_[i])}
+        of_rule = {
+            rule.id: [
+                (*place[facet, category], weight[force]) for force, facet, category in rule.votes if (facet, category) in place
+            ]
+            for rule in self.lexicon.rules
+        }
+        scores = [np.tile(np.log(shares), (len(documents), 1)) for shares in self.shares_]
+        for row, document in enumerate(documents):
+            for rule in dict.fromkeys(hit.rule for hit in self.lexicon.hits(document)):
+                for facet, category, by in of_rule[rule]:
+                    scores[facet][row, category] += by
+        return [np.asarray(softmax(score, axis=1)) if score.size else score for score in scores]
+
+    def predict(self, documents: Sequence[Document]) -> np.ndarray:
+        """Return a row a document with the likeliest category of each facet."""
+        found = [classes[p.argmax(axis=1)] for classes, p in zip(self.classes_, self.predict_proba(documents), strict=True)]
+        return np.array(found, dtype=object).T.reshape(len(documents), len(self.facets_))
+
+
+def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sort by rule, then as a thread is read: title, body, comments."""
+    rule, origin, comment, *rest = key
+    return (rule, origin != "title", -1 if comment is None else comment, *rest)
+
+
+# How much is read of what: people say what is wrong in the first words, and an error is named in a traceback's last line.
+_TITLE, _PROSE, _ERROR, _CODE, _COMMENT = 300, 1500, 300, 300, 400
+_MOST_ERRORS, _MOST_CODE, _MOST_COMMENTS = 4, 2, 4
+
+
+def _pieces(parts: Sequence[Part]) -> Iterator[_Piece]:
+    prose, errors, codes = _PROSE, _MOST_ERRORS, _MOST_CODE
+    left: dict[int, int] = {}
+    for kind, origin, comment, start, end, text in parts:
+        if origin == "title":
+            yield _Piece(origin, comment, start, _lower(text[:_TITLE]))
+        elif origin == "body":
+            if kind == "prose" and prose > 0:
+                yield _Piece(origin, comment, start, _lower(text[:prose]))
+                prose -= len(text)
+            elif kind in ("traceback", "log") and errors:
+                yield _Piece(origin, comment, max(start, end - _ERROR), _lower(text[-_ERROR:]))
+                errors -= 1
+            elif kind == "code" and codes:
+                yield _Piece(origin, comment, start, _lower(text[:_CODE]))
+                codes -= 1
+        elif comment is not None and comment < _MOST_COMMENTS and kind == "prose":
+            room = left.get(comment, _COMMENT)
+            if room > 0:
+                yield _Piece(origin, comment, start, _lower(text[:room]))
+                left[comment] = room - len(text)
+
+
+_CAPITALS = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)} | {ord("’"): "'", ord("‘"): "'"}
+
+
+def _lower(text: str) -> str:
+    """Lower a text such that places stay right: a few letters grow when they are lowered."""
+    return text.translate(_CAPITALS)
+
+
+_Wording = tuple[tuple[str, ...], ...]
+"""For each place of a run of words, the words that may stand there."""
+
+_SLOT = re.compile(r"(?:\([^()]*\)|[^\s()])+")
+_CHOICE = re.compile(r"\(([^()]*)\)")
+_GAP = ("...",)
+_IN_A_GAP = 4
+_MOST_WORDINGS = 64
+"""A phrase that stands for more runs of words is looked for place by place, which is slower, and not run by run."""
+
+
+def _flaw(phrase: str) -> str:
+    if any(mark in _CHOICE.sub(" ", phrase) for mark in "()|"):
+        return "has a parenthesis or a bar that belongs to no choice"
+    if any(not words or words[0] == _GAP or words[-1] == _GAP for words in _wordings(phrase)):
+        return "may stand for nothing, or begin or end in a gap"
+    return ""
+
+
+def _wordings(phrase: str) -> list[_Wording]:
+    """Return the runs of words for which a phrase stands; those that differ in one word of a choice are one wording."""
+    slots: list[list[_Wording]] = []
+    for slot in _SLOT.findall(phrase):
+        pieces = [piece.split("|") if at % 2 else [piece] for at, piece in enumerate(_CHOICE.split(slot))]  # the odd are choices
+        runs = list(dict.fromkeys(_words("".join(chosen)) for chosen in product(*pieces)))
+        single = tuple(sorted(run[0] for run in runs if len(run) == 1))
+        slots.append([*([(single,)] if single else []), *(tuple((word,) for word in run) for run in runs if len(run) != 1)])
+    return list(dict.fromkeys(tuple(chain.from_iterable(chosen)) for chosen in product(*slots)))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return _GAP if text == _GAP[0] else tuple(_WORD.findall(_lower(text)))
+
+
+def _pattern(wording: _Wording) -> list[dict[Any, Any]]:
+    pattern: list[dict[Any, Any]] = []
+    for words in wording:
+        if words == _GAP:
+            pattern += [{"ORTH": {"NOT_IN": [_BREAK, "."]}, "OP": "?"}] * _IN_A_GAP
+        else:
+            pattern.append({"ORTH": {"IN": list(words)}})
+    return pattern
