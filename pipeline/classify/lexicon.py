@@ -46,10 +46,10 @@ class Rule(Written):
     """One rule: what it looks for, and for which category of which facets it then votes, strongly, medium or weakly.
 
     Phrases stand between commas. Each is a run of words, whatever their case; `(a|b|)` stands for a, b or nothing, and `...`
-    for up to four words. A signal is a name as `pipeline.classify.signals` writes it, where `*` and `?` stand for anything. A kind is one of
-    `pipeline.classify.parts`: some part of the text is of that kind. The rule hits where any of these is found; but only if
-    all the rules in `all_of` hit the thread, too, and none of those in `none_of`. A rule that looks for nothing hits by
-    these alone. `example` is a text that it hits, `counterexample` one that looks alike and that it does not.
+    for up to four words. A signal is a name as `pipeline.classify.signals` writes it, where `*` and `?` stand for anything.
+    A kind is one of `pipeline.classify.parts`: some part of the text is of that kind. The rule hits where any of these is
+    found; but only if all the rules in `all_of` hit the thread, too, and none of those in `none_of`. A rule that looks for
+    nothing hits by these alone. `example` is a text that it hits, `counterexample` one that looks alike and that it does not.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
