@@ -1,0 +1,417 @@
+"""The classifier of facets: which category each facet of a thread's defect has, how sure that is, and what it rests on.
+
+Two steps. The first is kernel ridge regression over blocks of terms (`pipeline.classify.features`), one linear model for all
+facets. Its scores for each thread by a model without the threads of that repository's owner cost one inverse, for all owners
+(Pahikkala et al. 2006): so the blocks are chosen, and the second step is learnt, from scores that no thread had a part in.
+The second step makes probabilities of scores, with three numbers a facet: the scale of the scores, the weight of the
+categories' shares, and how far to believe what the other facets say (which root causes go with which stages).
+
+The best guess is not always the likeliest category. Where nine defects of ten are of one category, naming it always is right
+nine times of ten, and says nothing. The guess weighs probabilities by the shares, so that it agrees with the labels as far
+beyond chance (Cohen's kappa) as it can.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import cohen_kappa_score
+from sklearn.preprocessing import normalize
+
+from pipeline.classify.features import Blocks, Place, blocks, places
+from pipeline.classify.lexicon import Lexicon
+from pipeline.classify.terms import HashedTerms, RowScaled
+from pipeline.classify.text import Document
+from pipeline.classify.vectors import WordVectors
+
+Matrix = np.ndarray | sparse.csr_matrix
+
+_SPARSE: dict[str, int] = {"title": 2, "opening": 2, "comments": 2, "signals": 2, "rules": 2}
+"""Blocks of single terms, and in how many threads a term has to stand."""
+
+_VECTORS = ("opening vectors", "comment vectors", "all vectors")
+
+_WORDS = {"title": 1.0, "opening": 1.0, "comments": 1.0, "signals": 1.0}
+_MEANINGS = dict.fromkeys(_VECTORS, 1.0)
+CANDIDATES: Mapping[str, Mapping[str, float]] = {
+    "rules": {"rules": 1.0},
+    "words": _WORDS,
+    "words and rules": {**_WORDS, "rules": 1.0},
+    "words and vectors": {**_WORDS, **_MEANINGS},
+    "words, vectors and rules": {**_WORDS, **_MEANINGS, "rules": 2.0},
+}
+"""What a facet's model may read: blocks and their weights, of which `fit` takes for each facet the one that serves it best."""
+
+ALPHAS = (0.15, 0.3, 0.6)
+"""How strongly weights may be held back."""
+
+_BALANCE = 0.4
+"""The power of a category's share by which its probability is divided for the best guess. Between 0.3 and 0.5 it makes little
+difference on the annotated threads."""
+
+_LEAST_TOGETHER = 2.0
+"""Threads that two categories are thought to share, or as many as chance would have, beside those that they do share."""
+
+
+class Contribution(NamedTuple):
+    """What a term at a place adds to the log-odds of a category."""
+
+    term: str
+    place: Place
+    weight: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The second step's numbers for one facet.
+
+    `lift` holds for each other facet the log of how much more often than by chance two categories meet, an array (categories
+    of this facet, categories of that one).
+    """
+
+    scale: float
+    prior: float
+    others: float
+    shares: np.ndarray
+    lift: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """Labels the facets of a thread's defect.
+
+    Parameters
+    ----------
+    lexicon
+        The written rules.
+    vectors
+        Fitted word vectors.
+    candidates
+        Blocks and their weights, by name, to choose from.
+    alphas
+        Penalties to choose from.
+
+    Attributes
+    ----------
+    facets_, classes_
+        The facets, and the categories of each, sorted.
+    candidates_
+        What was tried: `facet`, `candidate`, `alpha`, `n`, `log_loss`, `kappa` (both on threads of owners left out), `chosen`.
+    left_out_
+        Of each facet, probabilities for the training's rows by a model without the row's owner; NaN where the facet is not
+        known.
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        vectors: WordVectors,
+        *,
+        candidates: Mapping[str, Mapping[str, float]] = CANDIDATES,
+        alphas: Sequence[float] = ALPHAS,
+    ) -> None:
+        self.lexicon = lexicon
+        self.vectors = vectors
+        self.candidates = candidates
+        self.alphas = alphas
+
+    def fit(self, documents: Sequence[Document], labels: pd.DataFrame) -> Self:
+        """Learn from documents, a row a defect, and a column of categories a facet (None where nobody answered).
+
+        Raises
+        ------
+        ValueError
+            If a facet has no label at all.
+        """
+        self.facets_ = tuple(str(column) for column in labels.columns)
+        known = [labels[facet].notna().to_numpy() for facet in self.facets_]
+        if empty := [facet for facet, rows in zip(self.facets_, known, strict=True) if not rows.any()]:
+            raise ValueError(f"no label of {', '.join(empty)}")
+        self.classes_ = [np.unique(labels[facet].dropna().to_numpy(dtype=str)) for facet in self.facets_]
+        answers = [
+            (labels[facet].to_numpy(dtype=str)[:, None] == classes).astype(float)
+            for facet, classes in zip(self.facets_, self.classes_, strict=True)
+        ]
+        found = self._fit_blocks(documents)
+        owners = _owners(documents)
+        tried = list(self._tried(found, known, answers, owners))
+        self.candidates_ = pd.DataFrame(
+            [(facet, t.candidate, t.alpha, t.n, t.log_loss, t.kappa) for facet, t in tried],
+            columns=["facet", "candidate", "alpha", "n", "log_loss", "kappa"],
+        )
+        best = [min((t for f, t in tried if f == facet), key=lambda t: t.log_loss) for facet in self.facets_]
+        self.candidates_["chosen"] = [
+            (t.candidate, t.alpha) == (best[self.facets_.index(f)].candidate, best[self.facets_.index(f)].alpha) for f, t in tried
+        ]
+        self._keep_weights(found, best)
+        self._fit_probabilities([t.left_out for t in best], known, answers)
+        return self
+
+    def predict_proba(self, documents: Sequence[Document]) -> list[np.ndarray]:
+        """Return of each facet an array (documents, categories); rows add up to 1."""
+        return [np.exp(logits) for logits in self._log_probabilities(self.scores(documents))]
+
+    def predict(self, documents: Sequence[Document]) -> np.ndarray:
+        """Return the best guesses, an array (documents, facets) of categories."""
+        return self.best_guesses(self.predict_proba(documents))
+
+    def best_guesses(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the best guesses that follow from probabilities."""
+        guesses = [
+            classes[(rows / calibration.shares**_BALANCE).argmax(axis=1)]
+            for classes, rows, calibration in zip(self.classes_, probabilities, self.calibrations_, strict=True)
+        ]
+        return np.stack([guess.astype(object) for guess in guesses], axis=1)
+
+    def scores(self, documents: Sequence[Document]) -> list[np.ndarray]:
+        """Return the first step's scores, of each facet an array (documents, categories)."""
+        read = [blocks(document, self.lexicon) for document in documents]
+        scores = np.zeros((len(documents), sum(map(len, self.classes_))), dtype=np.float32)
+        for name, weights in self.weights_.items():
+            scores += self._block(name, read) @ weights.values
+        return self._by_facet(scores)
+
+    def contributions(self, document: Document, facet: str, category: str) -> list[Contribution]:
+        """Return what each term adds to a category, against what it adds to the others (weighed by their probabilities).
+
+        Terms that stand in several blocks at one place stand there several times.
+        """
+        index = self.facets_.index(facet)
+        start = sum(map(len, self.classes_[:index]))
+        columns = slice(start, start + len(self.classes_[index]))
+        probabilities = self.predict_proba([document])[index][0]
+        wanted = (self.classes_[index] == category).astype(np.float32) - probabilities
+        wanted = wanted * self.calibrations_[index].scale
+        read = [blocks(document, self.lexicon)]
+        worth: dict[str, dict[str, float]] = {}
+        for name, weights in self.weights_.items():
+            direction = weights.values[:, columns] @ wanted
+            block, terms, each = self._each_term(name, read, direction)
+            for term in terms:
+                worth.setdefault(term, {}).setdefault(block, 0.0)
+                worth[term][block] += each.get(term, 0.0)
+        counts: dict[tuple[str, str], int] = {}
+        where = list(places(document, self.lexicon))
+        for block, term, _ in where:
+            counts[block, term] = counts.get((block, term), 0) + 1
+        return [
+            Contribution(term, place, float(worth[term][block]) / counts[block, term])
+            for block, term, place in where
+            if worth.get(term, {}).get(block)
+        ]
+
+    def _each_term(self, name: str, read: list[Blocks], direction: np.ndarray) -> tuple[str, list[str], dict[str, float]]:
+        """Return what each term of a document adds along a direction of a block, and by which terms of `places` to find it."""
+        if name in _SPARSE:
+            terms = sorted(set(getattr(read[0], name)))
+            row = self._block(name, read)
+            return name, terms, self.terms_[name].shares(terms, row, direction)
+        words = sorted(set(_vector_texts(name, read)[0]))
+        row = self.vectors.terms_.transform(_vector_texts(name, read))
+        length = float(np.linalg.norm(row @ self.vectors.vectors_.values - self.means_[name])) or 1.0
+        each = self.vectors.terms_.shares(words, row, self.vectors.vectors_.values @ direction / length)
+        return ("comment_words" if name == "comment vectors" else "opening_words"), words, each
+
+    def _fit_blocks(self, documents: Sequence[Document]) -> dict[str, Matrix]:
+        read = [blocks(document, self.lexicon) for document in documents]
+        wanted = {name for weights in self.candidates.values() for name in weights}
+        self.terms_ = {
+            name: HashedTerms(min_df).fit([getattr(of, name) for of in read])
+            for name, min_df in _SPARSE.items()
+            if name in wanted
+        }
+        self.means_ = {
+            name: self.vectors.transform(_vector_texts(name, read)).mean(axis=0) for name in _VECTORS if name in wanted
+        }
+        return {name: self._block(name, read) for name in (*self.terms_, *self.means_)}
+
+    def _block(self, name: str, read: list[Blocks]) -> Matrix:
+        if name in self.terms_:
+            return self.terms_[name].transform([getattr(of, name) for of in read])
+        return normalize(self.vectors.transform(_vector_texts(name, read)) - self.means_[name])
+
+    def _tried(
+        self, found: dict[str, Matrix], known: list[np.ndarray], answers: list[np.ndarray], owners: np.ndarray
+    ) -> Iterator[tuple[str, "_Tried"]]:
+        kernels = {name: _inner(block) for name, block in found.items()}
+        alike: dict[bytes, list[int]] = {}
+        for index, rows in enumerate(known):
+            alike.setdefault(rows.tobytes(), []).append(index)
+        for candidate, weights in self.candidates.items():
+            whole = sum(weights.values())
+            kernel = sum(weight / whole * kernels[name] for name, weight in weights.items())
+            for alpha in self.alphas:
+                for facets in alike.values():
+                    rows = np.flatnonzero(known[facets[0]])
+                    wanted = np.hstack([answers[i][rows] - answers[i][rows].mean(axis=0) for i in facets])
+                    dual, left_out = _ridge(kernel[np.ix_(rows, rows)], wanted, owners[rows], alpha)
+                    ends = np.cumsum([0, *(len(self.classes_[i]) for i in facets)])
+                    for i, (start, end) in zip(facets, pairwise(ends), strict=True):
+                        yield (
+                            self.facets_[i],
+                            _Tried.of(candidate, alpha, rows, dual[:, start:end], left_out[:, start:end], answers[i][rows]),
+                        )
+
+    def _keep_weights(self, found: dict[str, Matrix], best: list["_Tried"]) -> None:
+        self.weights_ = {}
+        for name, block in found.items():
+            columns = []
+            for facet, tried in enumerate(best):
+                weights = self.candidates[tried.candidate]
+                share = weights.get(name, 0.0) / sum(weights.values())
+                columns.append(
+                    share * (block[tried.rows].T @ tried.dual) if share else np.zeros((block.shape[1], len(self.classes_[facet])))
+                )
+            together = np.hstack(columns)
+            if together.any():
+                self.weights_[name] = RowScaled.of(together)
+        self.terms_ = {name: terms for name, terms in self.terms_.items() if name in self.weights_}
+        self.means_ = {name: mean for name, mean in self.means_.items() if name in self.weights_}
+
+    def _fit_probabilities(self, scores: list[np.ndarray], known: list[np.ndarray], answers: list[np.ndarray]) -> None:
+        self.calibrations_ = [
+            _calibrated(score, answer[rows]) for score, rows, answer in zip(scores, known, answers, strict=True)
+        ]
+        everywhere = [np.full((len(rows), score.shape[1]), np.nan) for score, rows in zip(scores, known, strict=True)]
+        for whole, score, rows in zip(everywhere, scores, known, strict=True):
+            whole[rows] = score
+        alone = [log_softmax(_logits(c, s), axis=1) for c, s in zip(self.calibrations_, everywhere, strict=True)]
+        settled = []
+        for index, calibration in enumerate(self.calibrations_):
+            lift = {
+                other: _lift(answers[index], answers[j], known[index] & known[j])
+                for j, other in enumerate(self.facets_)
+                if j != index and (known[index] & known[j]).any()
+            }
+            said = self._said(lift, alone)[known[index]]
+            settled.append(_calibrated(scores[index], answers[index][known[index]], said, lift, calibration))
+        self.calibrations_ = settled
+        self.left_out_ = [np.exp(rows) for rows in self._log_probabilities(everywhere)]
+
+    def _log_probabilities(self, scores: list[np.ndarray]) -> list[np.ndarray]:
+        alone = [log_softmax(_logits(c, s), axis=1) for c, s in zip(self.calibrations_, scores, strict=True)]
+        return [
+            np.asarray(log_softmax(_logits(c, s) + c.others * self._said(c.lift, alone), axis=1))
+            for c, s in zip(self.calibrations_, scores, strict=True)
+        ]
+
+    def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray]) -> np.ndarray | float:
+        """Return what the other facets say of each category: the log of how likely they make it, against chance, added up."""
+        said: np.ndarray | float = 0.0
+        for other, meets in lift.items():
+            logs = alone[self.facets_.index(other)]
+            message = logsumexp(logs[:, None, :] + meets, axis=2)
+            said = said + np.nan_to_num(message)  # a facet that nobody asked for says nothing
+        return said
+
+    def _by_facet(self, together: np.ndarray) -> list[np.ndarray]:
+        return np.split(together, np.cumsum([len(classes) for classes in self.classes_])[:-1], axis=1)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A candidate's model of one facet, before its probabilities."""
+
+    candidate: str
+    alpha: float
+    rows: np.ndarray
+    dual: np.ndarray
+    left_out: np.ndarray
+    log_loss: float
+    kappa: float
+
+    @property
+    def n(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def of(
+        cls, candidate: str, alpha: float, rows: np.ndarray, dual: np.ndarray, left_out: np.ndarray, answers: np.ndarray
+    ) -> "_Tried":
+        calibration = _calibrated(left_out, answers)
+        logs = log_softmax(_logits(calibration, left_out), axis=1)
+        truth, guess = answers.argmax(axis=1), (logs - _BALANCE * np.log(calibration.shares)).argmax(axis=1)
+        kappa = float(cohen_kappa_score(truth, guess)) if answers.shape[1] > 1 else float("nan")
+        return cls(candidate, alpha, rows, dual, left_out, -float(logs[answers > 0].mean()), kappa)
+
+
+def _ridge(kernel: np.ndarray, wanted: np.ndarray, owners: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel ridge regression's dual weights, and each row's scores by a regression without its owner's rows."""
+    inverse = np.linalg.inv(kernel + alpha * np.eye(len(kernel)))
+    dual = inverse @ wanted
+    left_out = np.empty_like(wanted)
+    for owner in np.unique(owners):
+        rows = np.flatnonzero(owners == owner)
+        left_out[rows] = wanted[rows] - np.linalg.solve(inverse[np.ix_(rows, rows)], dual[rows])
+    return dual, left_out
+
+
+def _owners(documents: Sequence[Document]) -> np.ndarray:
+    """Number the rows by the owner of their repository, whose other repositories have the same forms and maintainers.
+
+    If there is one owner alone, threads stand for owners.
+    """
+    names = [document.repository.casefold().partition("/")[0] for document in documents]
+    if len(set(names)) < 2:  # noqa: PLR2004  # leaving the only one out would leave nothing
+        names = [f"{document.repository.casefold()}#{document.number}" for document in documents]
+    return np.unique(names, return_inverse=True)[1]
+
+
+def _vector_texts(name: str, read: list[Blocks]) -> list[Sequence[str]]:
+    if name == "opening vectors":
+        return [of.opening_words for of in read]
+    if name == "comment vectors":
+        return [of.comment_words for of in read]
+    return [[*of.opening_words, *of.comment_words] for of in read]
+
+
+def _inner(block: Matrix) -> np.ndarray:
+    product = block @ block.T
+    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)
+
+
+def _logits(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
+    return np.asarray(calibration.scale * scores + calibration.prior * np.log(calibration.shares))
+
+
+def _calibrated(
+    scores: np.ndarray,
+    answers: np.ndarray,
+    said: np.ndarray | float = 0.0,
+    lift: dict[str, np.ndarray] | None = None,
+    start: Calibration | None = None,
+) -> Calibration:
+    """Find the numbers under which the answers are likeliest; `said` is what other facets say, which counts if `lift` is given."""
+    shares = answers.mean(axis=0)
+    truth = answers.argmax(axis=1)
+    logs = np.log(shares)
+
+    def loss(numbers: np.ndarray) -> float:
+        logits = np.exp(numbers[0]) * scores + numbers[1] * logs
+        if lift:
+            logits = logits + numbers[2] * said
+        right = log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
+        return float(-right.mean() + 1e-3 * (numbers[1] - 1) ** 2)  # with two categories of one size, any weight will do
+
+    first = [np.log(start.scale), start.prior, 0.0] if start and lift else [1.5, 1.0]
+    best = minimize(loss, first, method="L-BFGS-B", bounds=[(-5, 8), (-1, 3), (0, 2)][: len(first)]).x
+    return Calibration(
+        float(np.exp(best[0])),
+        float(best[1]),
+        float(best[2]) if len(first) > 2 else 0.0,
+        shares,
+        lift or {},  # noqa: PLR2004
+    )
+
+
+def _lift(these: np.ndarray, those: np.ndarray, both: np.ndarray) -> np.ndarray:
+    together = these[both].T @ those[both]
+    chance = np.outer(these[both].sum(axis=0), those[both].sum(axis=0)) / both.sum()
+    more = np.minimum(chance, 1) * _LEAST_TOGETHER + 1e-9
+    return np.asarray(np.log(together + more) - np.log(chance + more))

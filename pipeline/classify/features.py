@@ -1,0 +1,152 @@
+"""What models read in a document: terms by block. Where a term stands can be asked, so that a prediction can be explained."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from pipeline.classify.lexicon import Hit, Lexicon
+from pipeline.classify.parts import Kind
+from pipeline.classify.text import Document, Origin
+
+_WORD = re.compile(r"\w+|[?!]")
+_HAS_VECTOR = re.compile(r"[a-z_]\w")
+_MOST: dict[Origin, int] = {"title": 1_000, "body": 4_000, "comment": 6_000, "answer": 6_000}
+"""Characters that are read of an origin: what a thread is about stands in its beginning."""
+
+_WRITTEN: tuple[Kind, ...] = ("prose", "traceback")
+_OWN: tuple[Kind, ...] = ("prose", "code", "traceback", "log", "versions")
+"""Not quotes and boilerplate, which are other people's words."""
+
+_OPENING: tuple[Origin, ...] = ("title", "body")
+_COMMENTS: tuple[Origin, ...] = ("comment", "answer")
+_SHORTEST, _LONGEST = 2, 5
+"""Of the runs of characters that are read in titles."""
+
+
+class Blocks(NamedTuple):
+    """A document's terms by block.
+
+    Attributes
+    ----------
+    title
+        Runs of characters within the title's words.
+    opening
+        Words of title and body, and pairs of neighbours, of prose and tracebacks.
+    comments
+        Words of the comments.
+    signals
+        Exceptions, APIs, versions and so on that title and body name (`pipeline.classify.signals`).
+    rules
+        The written rules that hit (`pipeline.classify.lexicon`).
+    opening_words, comment_words
+        What may have a vector (`pipeline.classify.vectors`): words of title and body, of code and logs, too; of the comments.
+    """
+
+    title: Sequence[str]
+    opening: Sequence[str]
+    comments: Sequence[str]
+    signals: Sequence[str]
+    rules: Sequence[str]
+    opening_words: Sequence[str]
+    comment_words: Sequence[str]
+
+
+class Place(NamedTuple):
+    """Where a term stands: see `pipeline.classify.text.Part`."""
+
+    origin: Origin
+    comment: int | None
+    start: int
+    end: int
+
+
+def blocks(document: Document, lexicon: Lexicon) -> Blocks:
+    """Return the terms of a document."""
+    title = [word for _, words in _words(document, ("title",), _OWN) for word in words]
+    written = [words for _, words in _words(document, _OPENING, _WRITTEN)]
+    opening = [word for _, words in _words(document, _OPENING, _OWN) for word in words]
+    comments = [word for _, words in _words(document, _COMMENTS, _OWN) for word in words]
+    return Blocks(
+        title=[run for word in title for run in runs(word)],
+        opening=[term for words in written for term in (*words, *map(" ".join, pairwise(words)))],
+        comments=comments,
+        signals=document.names(origins=_OPENING),
+        rules=[hit.rule for hit in lexicon.hits(document)],
+        opening_words=with_vectors(opening),
+        comment_words=with_vectors(comments),
+    )
+
+
+def places(document: Document, lexicon: Lexicon) -> Iterator[tuple[str, str, Place]]:
+    """Yield block, term and place of all terms of a document."""
+    for kinds, block in ((_WRITTEN, "opening"), (_OWN, "opening_words")):
+        for place, words in _word_places(document, _OPENING, kinds):
+            yield from ((block, word, at) for word, at in zip(words, place, strict=True))
+            if block == "opening":
+                for (first, begin), (second, end) in pairwise(zip(words, place, strict=True)):
+                    yield block, f"{first} {second}", begin._replace(end=end.end)
+    for place, words in _word_places(document, ("title",), _OWN):
+        yield from (("title", run, at) for word, at in zip(words, place, strict=True) for run in runs(word))
+    for place, words in _word_places(document, _COMMENTS, _OWN):
+        for word, at in zip(words, place, strict=True):
+            yield "comments", word, at
+            yield "comment_words", word, at
+    for signal in document.signals:
+        if signal.origin in _OPENING:
+            yield "signals", signal.name, Place(*signal[1:])
+    for hit in lexicon.hits(document):
+        yield "rules", hit.rule, _place(hit)
+
+
+def vector_words(text: str) -> list[str]:
+    """Return the words of a text that may have a vector."""
+    return with_vectors(_WORD.findall(_lower(text)))
+
+
+def with_vectors(words: Collection[str]) -> list[str]:
+    """Keep the words that may have a vector: names and words, no numbers."""
+    return [word for word in words if _HAS_VECTOR.match(word)]
+
+
+def runs(word: str) -> Iterator[str]:
+    """Yield the runs of characters in a word; its ends count as characters."""
+    padded = f" {word} "
+    for length in range(_SHORTEST, _LONGEST + 1):
+        for start in range(max(1, len(padded) - length + 1)):
+            yield padded[start : start + length]
+
+
+def _words(document: Document, origins: Collection[Origin], kinds: Collection[Kind]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the words of each part, with where the part stands among the document's."""
+    left = {origin: _MOST[origin] for origin in origins}
+    for number, part in enumerate(document.parts):
+        if part.origin in origins and part.kind in kinds and left[part.origin] > 0:
+            yield number, _WORD.findall(_lower(part.text[: left[part.origin]]))
+            left[part.origin] -= len(part.text)
+
+
+def _word_places(
+    document: Document, origins: Collection[Origin], kinds: Collection[Kind]
+) -> Iterator[tuple[list[Place], list[str]]]:
+    """Yield the places of each part's words, and the words."""
+    for number, words in _words(document, origins, kinds):
+        part = document.parts[number]
+        found = _WORD.finditer(_lower(part.text))
+        yield (
+            [
+                Place(part.origin, part.comment, part.start + match.start(), part.start + match.end())
+                for match, _ in zip(found, words, strict=False)
+            ],
+            words,
+        )
+
+
+def _place(hit: Hit) -> Place:
+    return Place(hit.origin, hit.comment, hit.start, hit.end)
+
+
+def _lower(text: str) -> str:
+    """Lower a text without changing its length, so that places stay right."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
