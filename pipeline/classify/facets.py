@@ -14,7 +14,7 @@ beyond chance (Cohen's kappa) as it can.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,8 @@ from pipeline.classify.terms import HashedTerms, RowScaled
 from pipeline.classify.text import Document
 from pipeline.classify.vectors import WordVectors
 
-Matrix = np.ndarray | sparse.csr_matrix
+Matrix = Any
+"""A dense or a sparse matrix, whose types have nothing in common."""
 
 _SPARSE: dict[str, int] = {"title": 2, "opening": 2, "comments": 2, "signals": 2, "rules": 2}
 """Blocks of single terms, and in how many threads a term has to stand."""
@@ -245,7 +246,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             alike.setdefault(rows.tobytes(), []).append(index)
         for candidate, weights in self.candidates.items():
             whole = sum(weights.values())
-            kernel = sum(weight / whole * kernels[name] for name, weight in weights.items())
+            kernel: Any = sum(weight / whole * kernels[name] for name, weight in weights.items())
             for alpha in self.alphas:
                 for facets in alike.values():
                     rows = np.flatnonzero(known[facets[0]])
@@ -301,9 +302,9 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             for c, s in zip(self.calibrations_, scores, strict=True)
         ]
 
-    def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray]) -> np.ndarray | float:
+    def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray]) -> Any:
         """Return what the other facets say of each category: the log of how likely they make it, against chance, added up."""
-        said: np.ndarray | float = 0.0
+        said: Any = 0.0
         for other, meets in lift.items():
             logs = alone[self.facets_.index(other)]
             message = logsumexp(logs[:, None, :] + meets, axis=2)
@@ -353,12 +354,12 @@ def _ridge(kernel: np.ndarray, wanted: np.ndarray, owners: np.ndarray, alpha: fl
 
 
 def _owners(documents: Sequence[Document]) -> np.ndarray:
-    """Number the rows by the owner of their repository, whose other repositories have the same forms and maintainers.
+    """Return a number for the owner of each row's repository, whose other repositories have the same forms and maintainers.
 
     If there is one owner alone, threads stand for owners.
     """
     names = [document.repository.casefold().partition("/")[0] for document in documents]
-    if len(set(names)) < 2:  # noqa: PLR2004  # leaving the only one out would leave nothing
+    if len(set(names)) < 2:  # leaving the only one out would leave nothing
         names = [f"{document.repository.casefold()}#{document.number}" for document in documents]
     return np.unique(names, return_inverse=True)[1]
 
@@ -373,7 +374,7 @@ def _vector_texts(name: str, read: list[Blocks]) -> list[Sequence[str]]:
 
 def _inner(block: Matrix) -> np.ndarray:
     product = block @ block.T
-    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)
+    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)  # type: ignore[attr-defined]
 
 
 def _logits(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
@@ -383,11 +384,11 @@ def _logits(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
 def _calibrated(
     scores: np.ndarray,
     answers: np.ndarray,
-    said: np.ndarray | float = 0.0,
+    said: Any = 0.0,
     lift: dict[str, np.ndarray] | None = None,
     start: Calibration | None = None,
 ) -> Calibration:
-    """Find the numbers under which the answers are likeliest; `said` is what other facets say, which counts if `lift` is given."""
+    """Find the numbers under which the answers are likeliest; what other facets say (`said`) counts if `lift` is given."""
     shares = answers.mean(axis=0)
     truth = answers.argmax(axis=1)
     logs = np.log(shares)
@@ -406,7 +407,7 @@ def _calibrated(
         float(best[1]),
         float(best[2]) if len(first) > 2 else 0.0,
         shares,
-        lift or {},  # noqa: PLR2004
+        lift or {},
     )
 
 

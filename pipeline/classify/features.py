@@ -18,6 +18,7 @@ _WRITTEN: tuple[Kind, ...] = ("prose", "traceback")
 _OWN: tuple[Kind, ...] = ("prose", "code", "traceback", "log", "versions")
 """Not quotes and boilerplate, which are other people's words."""
 
+_TITLE: tuple[Origin, ...] = ("title",)
 _OPENING: tuple[Origin, ...] = ("title", "body")
 _COMMENTS: tuple[Origin, ...] = ("comment", "answer")
 _SHORTEST, _LONGEST = 2, 5
@@ -63,7 +64,7 @@ class Place(NamedTuple):
 
 def blocks(document: Document, lexicon: Lexicon) -> Blocks:
     """Return the terms of a document."""
-    title = [word for _, words in _words(document, ("title",), _OWN) for word in words]
+    title = [word for _, words in _words(document, _TITLE, _OWN) for word in words]
     written = [words for _, words in _words(document, _OPENING, _WRITTEN)]
     opening = [word for _, words in _words(document, _OPENING, _OWN) for word in words]
     comments = [word for _, words in _words(document, _COMMENTS, _OWN) for word in words]
@@ -86,7 +87,7 @@ def places(document: Document, lexicon: Lexicon) -> Iterator[tuple[str, str, Pla
             if block == "opening":
                 for (first, begin), (second, end) in pairwise(zip(words, place, strict=True)):
                     yield block, f"{first} {second}", begin._replace(end=end.end)
-    for place, words in _word_places(document, ("title",), _OWN):
+    for place, words in _word_places(document, _TITLE, _OWN):
         yield from (("title", run, at) for word, at in zip(words, place, strict=True) for run in runs(word))
     for place, words in _word_places(document, _COMMENTS, _OWN):
         for word, at in zip(words, place, strict=True):

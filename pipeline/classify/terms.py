@@ -40,7 +40,7 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         kept = np.concatenate([[0], np.cumsum(known)])[counts.indptr]
         values = (1 + np.log(counts.data[known])) * self.idf_[column[known]]
         found = sparse.csr_matrix((values, column[known], kept), shape=(len(texts), len(self.buckets_)))
-        return normalize(found, copy=False)
+        return sparse.csr_matrix(normalize(found, copy=False))
 
     def places(self, terms: Sequence[str]) -> np.ndarray:
         """Return the columns of those of the terms that are known, in their order."""
@@ -61,7 +61,7 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
     @staticmethod
     def _hashed(texts: Sequence[Sequence[str]]) -> sparse.csr_matrix:
         hasher = FeatureHasher(_BUCKETS, input_type="string", alternate_sign=False, dtype=np.float32)
-        return hasher.transform(texts)
+        return sparse.csr_matrix(hasher.transform(texts))
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,4 @@ class RowScaled:
     @property
     def values(self) -> np.ndarray:
         """The matrix, float32."""
-        return self.codes.astype(np.float32) * self.steps[:, None]
+        return np.asarray(self.codes.astype(np.float32) * self.steps[:, None])

@@ -6,7 +6,7 @@ Levy, Goldberg & Dagan 2015). A model holds hashes of words, no words.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sparse
@@ -52,7 +52,7 @@ class WordVectors(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Learn from texts, each a sequence of words."""
         self.terms_ = HashedTerms(min_df=self.min_df).fit(texts)
         size = len(self.terms_.buckets_)
-        together = sparse.csr_matrix((size, size), dtype=np.float32)
+        together: Any = sparse.csr_matrix((size, size), dtype=np.float32)  # type: ignore[arg-type]  # its stubs lack shapes
         rows = iter(texts)
         while chunk := list(islice(rows, _THREADS_AT_ONCE)):
             left, right = zip(*self._neighbours(chunk), strict=True)
@@ -60,8 +60,8 @@ class WordVectors(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
             together = together + sparse.coo_matrix(
                 (np.ones(len(first), dtype=np.float32), (first, second)), shape=together.shape
             )
-        both = sparse.coo_matrix(together + together.T, dtype=np.float64)
-        total, frequency = both.sum(), np.asarray(both.sum(axis=1)).ravel()
+        both: Any = sparse.coo_matrix(together + together.T, dtype=np.float64)
+        frequency = np.asarray(both.sum(axis=1)).ravel()
         beside = frequency**_SMOOTHING / (frequency**_SMOOTHING).sum()
         information = np.log(both.data / (frequency[both.row] * beside[both.col]))
         kept = information > 0
