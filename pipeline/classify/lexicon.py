@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from spacy.matcher import Matcher, PhraseMatcher
+from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
@@ -139,6 +139,13 @@ class _Piece(NamedTuple):
     text: str
 
 
+class _Slot(NamedTuple):
+    """Words of which one must stand here, and how many others may stand before it."""
+
+    words: frozenset[str]
+    gap: int
+
+
 class _Found(NamedTuple):
     rule: int
     origin: Origin
@@ -158,16 +165,15 @@ class Lexicon:
         self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
         self._vocab = Vocab()
         self._runs = PhraseMatcher(self._vocab, attr="ORTH")
-        self._by_place: list[tuple[tuple[frozenset[str], ...], int, Matcher]] = []
-        self._known = {"."}
+        self._by_place: list[tuple[int, list[_Slot]]] = []
+        self._known = {*_ENDS}
         runs: dict[tuple[str, ...], list[int]] = {}
         for number, rule in enumerate(self.rules):
             for wording in dict.fromkeys(wording for phrase in rule.each_phrase for wording in _wordings(phrase)):
-                self._known.update(word for words in wording if words != _GAP for word in words)
-                if _GAP in wording or prod(len(words) for words in wording) > _MOST_WORDINGS:
-                    matcher = Matcher(self._vocab)
-                    matcher.add("wording", [_pattern(wording)])
-                    self._by_place.append((tuple(frozenset(words) for words in wording if words != _GAP), number, matcher))
+                slots = _slots(wording)
+                self._known.update(chain.from_iterable(slot.words for slot in slots))
+                if any(slot.gap for slot in slots) or prod(len(slot.words) for slot in slots) > _MOST_WORDINGS:
+                    self._by_place.append((number, slots))
                 else:
                     for run in product(*wording):
                         runs.setdefault(run, []).append(number)
@@ -219,9 +225,11 @@ class Lexicon:
         doc = Doc(self._vocab, words=words)
         matches = [(number, start, end) for run, start, end in self._runs(doc) for number in self._of_run[run]]
         present = set(words)
-        for needed, number, matcher in self._by_place:
-            if not any(present.isdisjoint(words) for words in needed):
-                matches += [(number, start, end) for _, start, end in matcher(doc)]
+        for number, slots in self._by_place:
+            if not any(present.isdisjoint(slot.words) for slot in slots):
+                first = slots[0].words
+                starts = (place for place, word in enumerate(words) if word in first)
+                matches += [(number, start, end) for start in starts if (end := _reached(words, start, slots))]
         spans: dict[int, list[tuple[int, int]]] = {}
         for number, start, end in matches:
             index = bisect_right(ends, start)
@@ -379,6 +387,9 @@ _SLOT = re.compile(r"(?:\([^()]*\)|[^\s()])+")
 _CHOICE = re.compile(r"\(([^()]*)\)")
 _GAP = ("...",)
 _IN_A_GAP = 4
+_ENDS = (_BREAK, ".")
+"""What no gap goes beyond."""
+
 _MOST_WORDINGS = 64
 """A phrase that stands for more runs of words is looked for place by place, which is slower, and not run by run."""
 
@@ -406,11 +417,24 @@ def _words(text: str) -> tuple[str, ...]:
     return _GAP if text == _GAP[0] else tuple(_WORD.findall(_lower(text)))
 
 
-def _pattern(wording: _Wording) -> list[dict[Any, Any]]:
-    pattern: list[dict[Any, Any]] = []
-    for words in wording:
-        if words == _GAP:
-            pattern += [{"ORTH": {"NOT_IN": [_BREAK, "."]}, "OP": "?"}] * _IN_A_GAP
-        else:
-            pattern.append({"ORTH": {"IN": list(words)}})
-    return pattern
+def _slots(wording: _Wording) -> list[_Slot]:
+    before = [(), *wording]
+    return [
+        _Slot(frozenset(words), _IN_A_GAP if gap == _GAP else 0)
+        for gap, words in zip(before, wording, strict=False)
+        if words != _GAP
+    ]
+
+
+def _reached(words: Sequence[str], start: int, slots: Sequence[_Slot]) -> int:
+    """Return where a run of words ends that begins at `start` and fits the slots, or 0."""
+    if not slots:
+        return start
+    slot, rest = slots[0], slots[1:]
+    for place in range(start, min(start + slot.gap + 1, len(words))):
+        word = words[place]
+        if word in slot.words and (end := _reached(words, place + 1, rest)):
+            return end
+        if word in _ENDS:
+            break
+    return 0
