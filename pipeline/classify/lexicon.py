@@ -177,7 +177,11 @@ class Lexicon:
                 else:
                     for run in product(*wording):
                         runs.setdefault(run, []).append(number)
-        self._of_run = {}
+        self._begun_by: dict[str, list[int]] = {}
+        for begun, (_, slots) in enumerate(self._by_place):
+            for word in sorted(slots[0].words):
+                self._begun_by.setdefault(word, []).append(begun)
+        self._of_run: dict[int, tuple[int, ...]] = {}
         for index, (run, numbers) in enumerate(runs.items()):
             self._runs.add(str(index), [Doc(self._vocab, words=list(run))])
             self._of_run[self._vocab.strings[str(index)]] = tuple(dict.fromkeys(numbers))
@@ -224,12 +228,15 @@ class Lexicon:
             ends.append(len(words))
         doc = Doc(self._vocab, words=words)
         matches = [(number, start, end) for run, start, end in self._runs(doc) for number in self._of_run[run]]
+        starts: dict[int, list[int]] = {}
+        for place, word in enumerate(words):
+            for begun in self._begun_by.get(word, ()):
+                starts.setdefault(begun, []).append(place)
         present = set(words)
-        for number, slots in self._by_place:
+        for begun, places in starts.items():
+            number, slots = self._by_place[begun]
             if not any(present.isdisjoint(slot.words) for slot in slots):
-                first = slots[0].words
-                starts = (place for place, word in enumerate(words) if word in first)
-                matches += [(number, start, end) for start in starts if (end := _reached(words, start, slots))]
+                matches += [(number, start, end) for start in places if (end := _reached(words, start, slots))]
         spans: dict[int, list[tuple[int, int]]] = {}
         for number, start, end in matches:
             index = bisect_right(ends, start)
