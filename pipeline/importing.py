@@ -17,7 +17,7 @@ from pipeline.collect.label_files import read_labels
 from pipeline.collect.rater_sheets import read_rater_sheets
 from pipeline.collect.study_tables import read_label_table, read_set_aside_table
 from pipeline.errors import RedefectError
-from pipeline.facts import Count, Flaw, ImportReport, IssueReference, RepositoryFacts
+from pipeline.facts import Count, Flaw, ImportReport, IssueReference, Label, RepositoryFacts
 from pipeline.files import sha256
 from pipeline.store import write
 from pipeline.store.counts import stored
@@ -149,20 +149,37 @@ def labelled_issues(study: Study, *, with_annotations: bool = False) -> list[Iss
     RedefectError
         If a file with labels is missing or wrong.
     """
+    labels = [*study_labels(study), *(project_labels(study) if with_annotations else ())]
+    return sorted({label.issue for label in labels})
+
+
+def study_labels(study: Study) -> list[Label]:
+    """Return the labels that a study's sources hold, in their order, without any store.
+
+    Raises
+    ------
+    RedefectError
+        If a file with labels is missing or wrong.
+    """
     check_study_data(study)
     taxonomy = study.read_taxonomy()
-    found: set[IssueReference] = set()
+    found: list[Label] = []
     for source in study.sources:
         path = study.root / source.path
         if isinstance(source, LabelsSource):
-            found |= {label.issue for label in read_labels(path, taxonomy, _ignore)}
+            found += read_labels(path, taxonomy, _ignore)
         elif isinstance(source, LabelTableSource):
-            found |= {fact.issue for fact in read_label_table(path, source, taxonomy, _ignore).issues}
+            found += read_label_table(path, source, taxonomy, _ignore).labels
         elif isinstance(source, SetAsideSource):
-            found |= {fact.issue for fact in read_set_aside_table(path, source, _ignore).issues}
-    for path in sorted((study.root / "data" / "annotations").glob("*.csv")) if with_annotations else ():
-        found |= {label.issue for label in read_labels(path, taxonomy, _ignore)}
-    return sorted(found)
+            found += read_set_aside_table(path, source, _ignore).labels
+    return found
+
+
+def project_labels(study: Study) -> list[Label]:
+    """Return the project's own labels in `data/annotations`, by the names of a study's taxonomy."""
+    taxonomy = study.read_taxonomy()
+    paths = sorted((study.root / "data" / "annotations").glob("*.csv"))
+    return [label for path in paths for label in read_labels(path, taxonomy, _ignore)]
 
 
 def _ignore(flaw: Flaw) -> None:

@@ -257,6 +257,11 @@ class Study(Document):
         return self.root / "taxonomy" / f"{self.taxonomy}.yaml"
 
     @property
+    def lexicon_path(self) -> Path:
+        """The file of written rules for the study's taxonomy, which need not exist."""
+        return self.taxonomy_path.parent / "lexicons" / self.taxonomy_path.name
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the study file's bytes."""
         return hashlib.sha256(self._path.read_bytes()).hexdigest()

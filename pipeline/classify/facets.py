@@ -90,7 +90,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Parameters
     ----------
     lexicon
-        The written rules.
+        The written rules, if there are any for the taxonomy.
     vectors
         Fitted word vectors.
     candidates
@@ -111,7 +111,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def __init__(
         self,
-        lexicon: Lexicon,
+        lexicon: Lexicon | None,
         vectors: WordVectors,
         *,
         candidates: Mapping[str, Mapping[str, float]] = CANDIDATES,

@@ -62,7 +62,7 @@ class Place(NamedTuple):
     end: int
 
 
-def blocks(document: Document, lexicon: Lexicon) -> Blocks:
+def blocks(document: Document, lexicon: Lexicon | None) -> Blocks:
     """Return the terms of a document."""
     title = [word for _, words in _words(document, _TITLE, _OWN) for word in words]
     written = [words for _, words in _words(document, _OPENING, _WRITTEN)]
@@ -73,13 +73,13 @@ def blocks(document: Document, lexicon: Lexicon) -> Blocks:
         opening=[term for words in written for term in (*words, *map(" ".join, pairwise(words)))],
         comments=comments,
         signals=document.names(origins=_OPENING),
-        rules=[hit.rule for hit in lexicon.hits(document)],
+        rules=[hit.rule for hit in lexicon.hits(document)] if lexicon else [],
         opening_words=with_vectors(opening),
         comment_words=with_vectors(comments),
     )
 
 
-def places(document: Document, lexicon: Lexicon) -> Iterator[tuple[str, str, Place]]:
+def places(document: Document, lexicon: Lexicon | None) -> Iterator[tuple[str, str, Place]]:
     """Yield block, term and place of all terms of a document."""
     for kinds, block in ((_WRITTEN, "opening"), (_OWN, "opening_words")):
         for place, words in _word_places(document, _OPENING, kinds):
@@ -96,7 +96,7 @@ def places(document: Document, lexicon: Lexicon) -> Iterator[tuple[str, str, Pla
     for signal in document.signals:
         if signal.origin in _OPENING:
             yield "signals", signal.name, Place(*signal[1:])
-    for hit in lexicon.hits(document):
+    for hit in lexicon.hits(document) if lexicon else ():
         yield "rules", hit.rule, _place(hit)
 
 

@@ -1,6 +1,6 @@
 """Terms as numbers: TF-IDF of hashed terms, so that a model holds no word of anybody's text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,12 +23,12 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def __init__(self, min_df: int = 2) -> None:
         self.min_df = min_df
 
-    def fit(self, texts: Sequence[Sequence[str]], y: None = None) -> Self:
+    def fit(self, texts: Iterable[Sequence[str]], y: None = None) -> Self:
         """Learn which terms there are and how rare each is, from texts that are sequences of terms."""
         counts = self._hashed(texts)
         frequency = np.bincount(counts.indices, minlength=_BUCKETS)
         self.buckets_ = np.flatnonzero(frequency >= self.min_df).astype(np.int32)
-        self.idf_ = (np.log((1 + len(texts)) / (1 + frequency[self.buckets_])) + 1).astype(np.float32)
+        self.idf_ = (np.log((1 + counts.shape[0]) / (1 + frequency[self.buckets_])) + 1).astype(np.float32)
         return self
 
     def transform(self, texts: Sequence[Sequence[str]]) -> sparse.csr_matrix:
@@ -59,7 +59,7 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return found
 
     @staticmethod
-    def _hashed(texts: Sequence[Sequence[str]]) -> sparse.csr_matrix:
+    def _hashed(texts: Iterable[Sequence[str]]) -> sparse.csr_matrix:
         hasher = FeatureHasher(_BUCKETS, input_type="string", alternate_sign=False, dtype=np.float32)
         return sparse.csr_matrix(hasher.transform(texts))
 

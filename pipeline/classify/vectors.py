@@ -48,8 +48,8 @@ class WordVectors(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.power = power
         self.seed = seed
 
-    def fit(self, texts: Sequence[Sequence[str]], y: None = None) -> Self:
-        """Learn from texts, each a sequence of words."""
+    def fit(self, texts: Iterable[Sequence[str]], y: None = None) -> Self:
+        """Learn from texts, each a sequence of words; they are gone through twice."""
         self.terms_ = HashedTerms(min_df=self.min_df).fit(texts)
         size = len(self.terms_.buckets_)
         together: Any = sparse.csr_matrix((size, size), dtype=np.float32)  # type: ignore[arg-type]  # its stubs lack shapes
