@@ -1,0 +1,101 @@
+"""Small labellers with the interfaces of the real ones, for tests of what is built around these: naive Bayes on hashed words."""
+
+import zlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from conftest import CHECKOUT
+
+from pipeline.classify.habits import learn_habits
+from pipeline.classify.model_file import OWN_TYPES, Classifier, in_order
+from pipeline.classify.text import Document, read_document
+from pipeline.importing import read_threads
+from pipeline.taxonomy import read_taxonomy
+from pipeline.thread import Thread
+
+BUCKETS = 512
+TYPES = (*OWN_TYPES, "standins.Facets", "standins.Gate")
+FACETS = ["symptom", "stage", "root-cause"]
+
+
+def counts(texts: Sequence[str]) -> np.ndarray:
+    table = np.zeros((len(texts), BUCKETS), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for word in text.lower().split():
+            table[row, zlib.crc32(word.encode()) % BUCKETS] = 1
+    return table
+
+
+def bayes(table: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    classes = np.unique(labels.astype(str))
+    weights = np.stack([np.log(table[labels == c].sum(axis=0) + 0.5) - np.log((labels == c).sum() + 1.0) for c in classes])
+    return classes, weights.astype(np.float32)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    exponents = np.exp(0.1 * (scores - scores.max(axis=1, keepdims=True)))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+class Gate:
+    def fit(self, threads: Sequence[Thread], labels: Sequence[str]) -> Self:
+        self.classes_, self.weights_ = bayes(counts([t.title for t in threads]), np.array(labels))
+        return self
+
+    def predict_proba(self, threads: Sequence[Thread]) -> np.ndarray:
+        return softmax(counts([t.title for t in threads]) @ self.weights_.T)
+
+
+class Facets:
+    def fit(self, documents: Sequence[Document], labels: pd.DataFrame) -> Self:
+        self.facets_ = tuple(labels.columns)
+        table = counts([d.text() for d in documents])
+        learnt = []
+        for facet in labels.columns:
+            known = labels[facet].notna().to_numpy()
+            learnt.append(bayes(table[known], labels[facet].to_numpy()[known]))
+        self.classes_ = [classes for classes, _ in learnt]
+        self.weights_ = [weights for _, weights in learnt]
+        return self
+
+    def predict_proba(self, documents: Sequence[Document]) -> list[np.ndarray]:
+        table = counts([d.text() for d in documents])
+        return [softmax(table @ weights.T) for weights in self.weights_]
+
+
+@cache
+def demo_threads() -> list[Thread]:
+    return list(read_threads(CHECKOUT / "data" / "demo" / "threads", lambda _: None))
+
+
+@cache
+def demo_labels() -> pd.DataFrame:
+    """A row a demo thread that holds a defect, by repository and number, and a column a facet: the adjudicated label."""
+    labels = pd.read_csv(CHECKOUT / "data" / "demo" / "labels.csv")
+    labels = labels[(labels["round"] == "adjudicated") & (labels["defect"] == 1) & labels["facet"].isin(FACETS)]
+    wide = labels.pivot(index=["repository", "number"], columns="facet", values="category")[FACETS]
+    return wide.astype(object).where(wide.notna(), None)
+
+
+@cache
+def demo_classifier() -> Classifier:
+    """A classifier that knows the demo corpus."""
+    labels = demo_labels()
+    habits = learn_habits(demo_threads())
+    defects = [thread for thread in demo_threads() if (thread.repository, thread.number) in labels.index]
+    rows = labels.loc[[(thread.repository, thread.number) for thread in defects]]
+    told = ["bug" if t in defects else ("question", "feature")[t.number % 2] for t in demo_threads()]
+    return Classifier(
+        name="demo",
+        gate=Gate().fit(demo_threads(), told),
+        facets=Facets().fit([read_document(thread, habits) for thread in defects], rows),
+        categories=in_order(read_taxonomy(CHECKOUT / "taxonomy" / "jiang2024.yaml"), FACETS),
+        thresholds={"stage": 0.5, "symptom": 0.6},
+        withheld=("root-cause",),
+        habits=habits,
+        data={"labels.csv": "0" * 64},
+        versions={"redefect": "0.1.0"},
+    )
