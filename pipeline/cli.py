@@ -28,7 +28,9 @@ from pipeline.errors import RedefectError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.classify.model_file import Classifier
     from pipeline.classify.nlbse import Score
+    from pipeline.classifying import ClassificationReport
     from pipeline.collect.github.plan import Step as CrawlStep
     from pipeline.crawling import CrawlReport
     from pipeline.facts import ImportReport
@@ -62,6 +64,7 @@ LatencyOption = Annotated[float, typer.Option(min=0, help="Milliseconds that eac
 FaultsOption = Annotated[int | None, typer.Option(help="The seed of faults that break answers; without it none do.")]
 FaultRateOption = Annotated[float, typer.Option(min=0, max=1, help="The share of answers that break.")]
 BudgetOption = Annotated[int, typer.Option(min=1, help="Requests an hour that a token has.")]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="A model file; else the one in data/models.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to write; else a folder of its own below data/build.")]
 
 
@@ -385,6 +388,90 @@ def export_figures(study: StudyOption = "demo", database: DatabaseOption = None,
     _made_folder(write_folder(folder or opened.study.build / "figures", files))
 
 
+@app.command("classify")
+def classify(
+    study: Annotated[str | None, typer.Option("--study", "-s", help="Whose store to label; else demo's.")] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(help="Only this thread: Markdown whose first line is the title; - reads standard input."),
+    ] = None,
+    threads: Annotated[Path | None, typer.Option(help="Only the threads of this file, JSON lines: a line of JSON each.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file for --threads; else standard output.")] = None,
+    html: Annotated[Path | None, typer.Option(help="With --text: a page to write, the phrases marked in the text.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --text: print JSON.")] = False,
+    withheld: Annotated[
+        bool, typer.Option("--withheld", help="Store and print what is said of facets that cannot be learnt yet, too.")
+    ] = False,
+    model: ModelOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Label threads: those of a store, those of a file, or a single text. No token and no network is needed.
+
+    A store gets all probabilities (tables `model` and `prediction`). With --threads and --json, a facet's category is the best
+    guess even where it abstains; of a facet that cannot be learnt yet it always abstains, and its guess is worth little.
+    """
+    from pipeline.classify.model_file import read_model
+    from pipeline.classifying import classify_store, predictions, shipped_model
+    from pipeline.collect.json_lines import read_json_lines
+    from pipeline.files import write_pieces
+    from pipeline.store.session import Store, database_url
+
+    if sum(what is not None for what in (text, threads, study or database)) > 1:
+        raise RedefectError("Give one thing to label: a store (--study, --database), a text (--text) or a file (--threads).")
+    if (html is not None or as_json) and text is None:
+        raise RedefectError("--html and --json go with --text only.")
+    if output is not None and threads is None:
+        raise RedefectError("--output goes with --threads only.")
+    path = model or shipped_model()
+    classifier = read_model(path)
+    if text is not None:
+        _classify_text(classifier, text, html, as_json=as_json, withheld=withheld)
+    elif threads is not None:
+        lines = (p.to_json().encode() + b"\n" for p in predictions(classifier, read_json_lines(threads)))
+        if output is None:
+            sys.stdout.buffer.writelines(lines)
+        else:
+            write_pieces(output, lines)
+            _made([output])
+    else:
+        described = _read_study(study or "demo")
+        store = Store(database_url(database, described.database))
+        report = classify_store(store, described, path, classifier, withheld=withheld, progress=_progress)
+        store.close()
+        _print_classified(f"Classified: {described.title}, by {path.name}", report, () if withheld else classifier.withheld)
+
+
+@app.command("queue")
+def queue(
+    study: StudyOption = "demo",
+    size: Annotated[int, typer.Option(min=1, help="How many issues to put into it.")] = 100,
+    by_repository: Annotated[bool, typer.Option("--by-repository", help="As many of each repository as of another.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else one below data/build.")] = None,
+    model: ModelOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Rank the store's unlabelled issues by what labelling them would teach, most first."""
+    from pipeline.classify.model_file import read_model
+    from pipeline.classifying import label_queue, shipped_model
+    from pipeline.files import write
+    from pipeline.store.session import Store, database_url
+
+    described = _read_study(study)
+    classifier = read_model(model or shipped_model())
+    store = Store(database_url(database, described.database))
+    ranked = label_queue(store, described, classifier, size, by_repository=by_repository, progress=_progress)
+    store.close()
+    path = output or described.build / "queue.csv"
+    columns = ["rank", "repository", "number", "url", "uncertainty", "why", "uncertain_facets"]
+    rows = [
+        (rank, q.issue.repository, q.issue.number, q.issue.url, q.uncertainty, q.why, "; ".join(q.uncertain_facets))
+        for rank, q in enumerate(ranked, start=1)
+    ]
+    write(path, _csv("queue", columns, rows))
+    typer.echo(f"{len(rows)} issues to label.")
+    _made([path])
+
+
 @benchmark_app.command("nlbse24")
 def benchmark_nlbse24(
     data: Annotated[Path, typer.Option("--data", help="The folder with issues_train.csv and issues_test.csv.")],
@@ -424,6 +511,70 @@ def findings(study: StudyOption = "demo", database: DatabaseOption = None) -> No
         _print_frame(f"Figures: {same} of {len(cells)} cells equal; differences:", opened.figure_differences())
     if failed := broken(table):
         raise RedefectError(f"{len(failed)} of the findings that must hold do not: {', '.join(failed)}.")
+
+
+def _classify_text(classifier: "Classifier", path: Path, html: Path | None, *, as_json: bool, withheld: bool) -> None:
+    from pipeline.classify.explanation import explain, page, to_dict, visible
+    from pipeline.classifying import parse_text
+    from pipeline.documents import read_text
+    from pipeline.files import write
+
+    thread = parse_text(_standard_input() if str(path) == "-" else read_text(path), str(path))
+    prediction = classifier.predict([thread])[0]
+    found = explain(classifier, thread, prediction)
+    shown = [facet for facet in prediction.facets if withheld or facet not in classifier.withheld]
+    if as_json:
+        typer.echo(json.dumps({"title": thread.title, **to_dict(prediction, found)}, ensure_ascii=False))
+    else:
+        _print_rows(
+            visible(thread.title),
+            ["facet", "best guess", "probability", "", "carried by"],
+            [
+                ("gate", *max(((name, f"{p:.2f}") for name, p in prediction.gate.items()), key=lambda guess: guess[1]), "", ""),
+                *(
+                    (
+                        facet, of.category, f"{of.probability:.2f}", "not sure enough" if of.abstained else "",
+                        ", ".join(f'"{visible(phrase.text)}"' for phrase in found[facet]),
+                    )
+                    for facet in shown
+                    for of in [prediction.facets[facet]]
+                ),
+            ],
+        )  # fmt: skip
+        if hidden := [facet for facet in prediction.facets if facet not in shown]:
+            typer.echo(f"Withheld, since they cannot be learnt yet: {', '.join(hidden)}.")
+    if html is not None:
+        write(html, page(thread, prediction, found, shown).encode())
+        if not as_json:
+            _made([html])
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RedefectError(f"-: byte {error.start} is not UTF-8; give the text as UTF-8.") from None
+
+
+def _print_classified(title: str, report: "ClassificationReport", withheld: Iterable[str]) -> None:
+    def most(guesses: Counter[str]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in sorted(guesses.items(), key=lambda item: (-item[1], item[0]))[:4])
+
+    _print_rows(
+        title,
+        ["facet", "labelled", "abstained", "most frequent best guesses"],
+        [
+            ("gate", report.threads, 0, most(report.gate)),
+            *(
+                (facet, "withheld", "", "cannot be learnt yet")
+                if facet in withheld
+                else (facet, report.threads - of.abstained, of.abstained, most(of.guesses))
+                for facet, of in report.facets.items()
+            ),
+        ],
+    )
+    typer.echo(f"{report.threads} threads, of {report.changed} the predictions are new or changed.")
+    typer.echo("Counts of a machine's labels are no shares of anything: `redefect evaluate` tells how far they are off.")
 
 
 def _read_study(name: str) -> "Study":

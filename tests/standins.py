@@ -1,9 +1,12 @@
 """Small labellers with the interfaces of the real ones, for tests of what is built around these: naive Bayes on hashed words."""
 
+import os
+import re
 import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,7 @@ from conftest import CHECKOUT
 
 from pipeline.classify.habits import learn_habits
 from pipeline.classify.model_file import OWN_TYPES, Classifier, in_order
-from pipeline.classify.text import Document, read_document
+from pipeline.classify.text import Document, Origin, read_document
 from pipeline.importing import read_threads
 from pipeline.taxonomy import read_taxonomy
 from pipeline.thread import Thread
@@ -65,6 +68,29 @@ class Facets:
         table = counts([d.text() for d in documents])
         return [softmax(table @ weights.T) for weights in self.weights_]
 
+    def contributions(self, document: Document) -> "list[Contribution]":
+        places = defaultdict(list)
+        for part in document.parts:
+            for found in re.finditer(r"\S+", part.text):
+                where = (part.origin, part.comment, part.start + found.start(), part.start + found.end())
+                places[zlib.crc32(found[0].lower().encode()) % BUCKETS].append(where)
+        centred = [weights - weights.mean(axis=0) for weights in self.weights_]
+        return [
+            Contribution(
+                at,
+                {
+                    facet: dict(zip(classes, weights[:, bucket].tolist(), strict=True))
+                    for facet, classes, weights in zip(self.facets_, self.classes_, centred, strict=True)
+                },
+            )
+            for bucket, at in sorted(places.items())
+        ]
+
+
+class Contribution(NamedTuple):
+    places: list[tuple[Origin, int | None, int, int]]
+    weights: dict[str, dict[str, float]]
+
 
 @cache
 def demo_threads() -> list[Thread]:
@@ -99,3 +125,12 @@ def demo_classifier() -> Classifier:
         data={"labels.csv": "0" * 64},
         versions={"redefect": "0.1.0"},
     )
+
+
+class Fragile:
+    """A gate that ends the process that it works in."""
+
+    classes_ = np.array(["bug", "feature", "question"])
+
+    def predict_proba(self, threads: Sequence[Thread]) -> np.ndarray:
+        os._exit(1)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
-from pipeline.classify.model_file import Prediction
+from pipeline.classify.model_file import Classifier, Prediction
 from pipeline.classify.text import Origin
 from pipeline.thread import Thread
 
@@ -59,6 +59,29 @@ class Phrase(NamedTuple):
     comment: int | None
     start: int
     end: int
+
+
+class Contribution(Protocol):
+    """What one feature of a thread adds to the score of each category of each facet, as the facets' labeller tells it."""
+
+    places: Sequence[tuple[Origin, int | None, int, int]]
+    weights: Mapping[str, Mapping[str, float]]
+
+
+def explain(classifier: Classifier, thread: Thread, prediction: Prediction) -> dict[str, list[Phrase]]:
+    """Return for each facet the phrases that carried its best guess."""
+    contributions: list[Contribution] = classifier.facets.contributions(classifier.read([thread])[0])
+    return {
+        facet: phrases(
+            thread,
+            (
+                Evidence([Place(*place) for place in of.places], weight)
+                for of in contributions
+                if (weight := of.weights.get(facet, {}).get(guess.category, 0.0))
+            ),
+        )
+        for facet, guess in prediction.facets.items()
+    }
 
 
 def phrases(thread: Thread, evidence: Iterable[Evidence], most: int = _MOST_PHRASES) -> list[Phrase]:
@@ -229,3 +252,11 @@ mark small {{ font-weight: bold; margin-left: .4em; }}
 </body>
 </html>
 """
+
+
+def to_dict(prediction: Prediction, found: Mapping[str, Sequence[Phrase]]) -> dict[str, Any]:
+    """Return a prediction as JSON's types, each facet with the phrases that carried it."""
+    value = prediction.to_dict()
+    for facet, of in value["facets"].items():
+        of["phrases"] = [phrase._asdict() | {"weight": round(phrase.weight, 4)} for phrase in found.get(facet, ())]
+    return value

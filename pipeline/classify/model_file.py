@@ -70,6 +70,9 @@ class FacetLabeller(Protocol):
     def predict_proba(self, documents: Sequence[Document], /) -> list[np.ndarray]:
         """Return of each facet a row a document, with a probability for each of its `classes_`."""
 
+    def contributions(self, document: Document, /) -> Any:
+        """Return what each feature of a document adds to each category: see `pipeline.classify.explanation`."""
+
 
 @dataclass(frozen=True, slots=True)
 class FacetPrediction:

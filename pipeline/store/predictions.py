@@ -1,0 +1,125 @@
+"""What models say of issues, written and read back; and the issues that are not to be asked about any more."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+
+from pipeline.facts import IssueReference
+from pipeline.store.schema import Base
+from pipeline.study import Verdict
+
+_TABLES = Base.metadata.tables
+_ISSUE, _REPOSITORY, _LABEL = (_TABLES[name].c for name in ("issue", "repository", "label"))
+_MODEL, _PREDICTION = _TABLES["model"], _TABLES["prediction"]
+_NAME = _REPOSITORY.owner + "/" + _REPOSITORY.name
+_BATCH = 500
+
+Probabilities = Mapping[str, Mapping[str, float]]
+"""By facet and category. A category that is not there has none, to the digits that are kept."""
+
+
+def put_predictions(connection: Connection, name: str, digest: str, predictions: Mapping[IssueReference, Probabilities]) -> int:
+    """Make the store hold exactly these predictions of a model for these issues; return for how many they had to change.
+
+    Parameters
+    ----------
+    name, digest
+        Of the model: what it is called, and the SHA-256 of its file.
+    """
+    models = _models(connection, name, digest, {facet for of in predictions.values() for facet in of})
+    issues = _issue_ids(connection, list(predictions))
+    wanted = {
+        (models[facet], issues[reference], category): (facet, probability)
+        for reference, of in predictions.items()
+        for facet, probabilities in of.items()
+        for category, probability in probabilities.items()
+        if probability > 0
+    }
+    stale: list[int] = []
+    changed: set[int] = set()
+    query = select(
+        _PREDICTION.c.id, _PREDICTION.c.model_id, _PREDICTION.c.issue_id, _PREDICTION.c.category, _PREDICTION.c.probability
+    ).where(_PREDICTION.c.model_id.in_(models.values()), _PREDICTION.c.issue_id.in_(issues.values()))
+    for id_, model, issue, category, probability in connection.execute(query):
+        key = (model, issue, category)
+        if key in wanted and wanted[key][1] == probability:
+            del wanted[key]
+        else:
+            stale.append(id_)
+            changed.add(issue)
+    for start in range(0, len(stale), _BATCH):
+        connection.execute(delete(_PREDICTION).where(_PREDICTION.c.id.in_(stale[start : start + _BATCH])))
+    rows: list[dict[str, Any]] = [
+        {"model_id": model, "issue_id": issue, "facet": facet, "category": category, "probability": probability}
+        for (model, issue, category), (facet, probability) in wanted.items()
+    ]
+    if rows:
+        connection.execute(insert(_PREDICTION), rows)
+    return len(changed | {row["issue_id"] for row in rows})
+
+
+def predictions(connection: Connection, name: str) -> pd.DataFrame:
+    """Return what models of a name say, a row a probability.
+
+    Columns: `repository`, `number`, `digest` (of the model's file), `facet`, `category`, `probability`.
+    """
+    query = (
+        select(
+            _NAME.label("repository"), _ISSUE.number, _MODEL.c.digest, _PREDICTION.c.facet, _PREDICTION.c.category,
+            _PREDICTION.c.probability,
+        )
+        .select_from(_PREDICTION)
+        .join(_MODEL, _PREDICTION.c.model_id == _MODEL.c.id)
+        .join(_TABLES["issue"], _PREDICTION.c.issue_id == _ISSUE.id)
+        .join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
+        .where(_MODEL.c.name == name)
+        .order_by(
+            func.lower(_REPOSITORY.owner), func.lower(_REPOSITORY.name), _ISSUE.number, _MODEL.c.digest, _PREDICTION.c.facet,
+            _PREDICTION.c.category,
+        )
+    )  # fmt: skip
+    result = connection.execute(query)
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+
+
+def settled(connection: Connection, verdict: Verdict) -> set[tuple[str, int]]:
+    """Return the issues that a verdict labels (repository case folded, and number), and all pull requests."""
+    labelled = select(_LABEL.issue_id).where(_LABEL.annotator == verdict.annotator, _LABEL.round == verdict.round)
+    rows = connection.execute(
+        select(_NAME, _ISSUE.number)
+        .join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
+        .where(or_(_ISSUE.id.in_(labelled), _ISSUE.pull_request))
+    )
+    return {(repository.casefold(), number) for repository, number in rows}
+
+
+def _models(connection: Connection, name: str, digest: str, facets: set[str]) -> dict[str, int]:
+    """Return the ids of a model's rows by facet: those that are there, and of these facets those that are added."""
+    query = select(_MODEL.c.facet, _MODEL.c.id).where(_MODEL.c.name == name, _MODEL.c.digest == digest)
+    known = {row.facet: row.id for row in connection.execute(query)}
+    for facet in sorted(facets - known.keys()):
+        row = connection.execute(insert(_MODEL).returning(_MODEL.c.id), {"name": name, "facet": facet, "digest": digest})
+        known[facet] = row.scalar_one()
+    return known
+
+
+def _issue_ids(connection: Connection, references: list[IssueReference]) -> dict[IssueReference, int]:
+    by_repository: dict[str, list[IssueReference]] = {}
+    for reference in references:
+        by_repository.setdefault(reference.repository.lower(), []).append(reference)
+    found: dict[IssueReference, int] = {}
+    for these in by_repository.values():
+        owner, name = these[0].repository.lower().split("/")
+        query = (
+            select(_ISSUE.number, _ISSUE.id)
+            .join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
+            .where(
+                and_(func.lower(_REPOSITORY.owner) == owner, func.lower(_REPOSITORY.name) == name),
+                _ISSUE.number.in_([reference.number for reference in these]),
+            )
+        )
+        ids = {row.number: row.id for row in connection.execute(query)}
+        found |= {reference: ids[reference.number] for reference in these}
+    return found
