@@ -3,7 +3,6 @@
 import os
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple, Self
@@ -68,28 +67,32 @@ class Facets:
         table = counts([d.text() for d in documents])
         return [softmax(table @ weights.T) for weights in self.weights_]
 
-    def contributions(self, document: Document) -> "list[Contribution]":
-        places = defaultdict(list)
-        for part in document.parts:
-            for found in re.finditer(r"\S+", part.text):
-                where = (part.origin, part.comment, part.start + found.start(), part.start + found.end())
-                places[zlib.crc32(found[0].lower().encode()) % BUCKETS].append(where)
-        centred = [weights - weights.mean(axis=0) for weights in self.weights_]
+    def best_guesses(self, probabilities: Sequence[np.ndarray]) -> np.ndarray:
+        """Guess the last category, and no other, where it is nearly as likely as any."""
+        columns = []
+        for classes, rows in zip(self.classes_, probabilities, strict=True):
+            raised = np.array(rows)
+            raised[:, -1] += 0.05
+            columns.append(classes[raised.argmax(axis=1)].astype(object))
+        return np.stack(columns, axis=1)
+
+    def contributions(self, document: Document, facet: str, category: str) -> "list[Contribution]":
+        index = self.facets_.index(facet)
+        weights = self.weights_[index] - self.weights_[index].mean(axis=0)
+        row = weights[list(self.classes_[index]).index(category)]
         return [
             Contribution(
-                at,
-                {
-                    facet: dict(zip(classes, weights[:, bucket].tolist(), strict=True))
-                    for facet, classes, weights in zip(self.facets_, self.classes_, centred, strict=True)
-                },
+                (part.origin, part.comment, part.start + found.start(), part.start + found.end()),
+                float(row[zlib.crc32(found[0].lower().encode()) % BUCKETS]),
             )
-            for bucket, at in sorted(places.items())
+            for part in document.parts
+            for found in re.finditer(r"\S+", part.text)
         ]
 
 
 class Contribution(NamedTuple):
-    places: list[tuple[Origin, int | None, int, int]]
-    weights: dict[str, dict[str, float]]
+    place: tuple[Origin, int | None, int, int]
+    weight: float
 
 
 @cache

@@ -34,20 +34,16 @@ _Where = Literal["title", "body"] | int
 """Which of a thread's texts: a number is a comment's position."""
 
 
-class Place(NamedTuple):
-    """A stretch of one of a thread's texts; `comment` is the position in the comments, None in title and body."""
+class Contribution(Protocol):
+    """What a feature of a thread adds at a place to the score of a category: what the facets' labeller tells of a prediction."""
 
-    origin: Origin
-    comment: int | None
-    start: int
-    end: int
+    @property
+    def place(self) -> tuple[Origin, int | None, int, int]:
+        """Which of the thread's texts (see `pipeline.classify.text.Part`), start and end."""
 
-
-class Evidence(NamedTuple):
-    """What one feature of a thread adds to the score of one category, and where the feature stands."""
-
-    places: Sequence[Place]
-    weight: float
+    @property
+    def weight(self) -> float:
+        """How much; what speaks against the category is less than nothing."""
 
 
 class Phrase(NamedTuple):
@@ -61,42 +57,28 @@ class Phrase(NamedTuple):
     end: int
 
 
-class Contribution(Protocol):
-    """What one feature of a thread adds to the score of each category of each facet, as the facets' labeller tells it."""
-
-    places: Sequence[tuple[Origin, int | None, int, int]]
-    weights: Mapping[str, Mapping[str, float]]
-
-
 def explain(classifier: Classifier, thread: Thread, prediction: Prediction) -> dict[str, list[Phrase]]:
     """Return for each facet the phrases that carried its best guess."""
-    contributions: list[Contribution] = classifier.facets.contributions(classifier.read([thread])[0])
+    document = classifier.read([thread])[0]
     return {
-        facet: phrases(
-            thread,
-            (
-                Evidence([Place(*place) for place in of.places], weight)
-                for of in contributions
-                if (weight := of.weights.get(facet, {}).get(guess.category, 0.0))
-            ),
-        )
+        facet: phrases(thread, classifier.facets.contributions(document, facet, guess.category))
         for facet, guess in prediction.facets.items()
     }
 
 
-def phrases(thread: Thread, evidence: Iterable[Evidence], most: int = _MOST_PHRASES) -> list[Phrase]:
+def phrases(thread: Thread, contributions: Iterable[Contribution], most: int = _MOST_PHRASES) -> list[Phrase]:
     """Return the phrases that carried a prediction, those that carried most first.
 
-    What a feature adds is shared out evenly among its places, and in a place among its words; what speaks against the
-    category is set off against what speaks for it. A phrase that occurs several times is told once, by its first place.
+    What a feature adds at a place is shared out evenly among its words; what speaks against the category is set off against
+    what speaks for it. A phrase that occurs several times is told once, by its first place.
     """
     texts = {where: _Words(_text(thread, where)) for where in _wheres(thread)}
     origins: dict[_Where, Origin] = {}
-    for places, weight in evidence:
-        for place in places:
-            where = _where(place.origin, place.comment)
-            origins[where] = place.origin
-            texts[where].add(place.start, place.end, weight / len(places))
+    for contribution in contributions:
+        origin, comment, start, end = contribution.place
+        where = _where(origin, comment)
+        origins[where] = origin
+        texts[where].add(start, end, contribution.weight)
     heaviest = max((weight for words in texts.values() for weight in words.weights.values()), default=0.0)
     found: dict[str, Phrase] = {}
     for where, words in texts.items():

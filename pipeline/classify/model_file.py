@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,13 +70,20 @@ class FacetLabeller(Protocol):
     def predict_proba(self, documents: Sequence[Document], /) -> list[np.ndarray]:
         """Return of each facet a row a document, with a probability for each of its `classes_`."""
 
-    def contributions(self, document: Document, /) -> Any:
-        """Return what each feature of a document adds to each category: see `pipeline.classify.explanation`."""
+    def best_guesses(self, probabilities: Sequence[np.ndarray], /) -> np.ndarray:
+        """Return the best guesses that follow from probabilities, an array (documents, facets) of categories."""
+
+    def contributions(self, document: Document, facet: str, category: str, /) -> Iterable[Any]:
+        """Return what speaks for a category: see `pipeline.classify.explanation.Contribution`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FacetPrediction:
-    """What a facet of a thread is likely to be. `category` is the best guess, also where it `abstained`."""
+    """What a facet of a thread is likely to be.
+
+    `category` is the best guess, also where it `abstained`, and `probability` is that category's. A labeller may guess another
+    than the likeliest one, where naming the most frequent category always would be right often and say nothing.
+    """
 
     category: str
     probability: float
@@ -160,19 +167,20 @@ class Classifier:
             return []
         classes = list(self.gate.classes_)
         gate = _in_ten_thousandths(self.gate.predict_proba(threads)[:, [classes.index(name) for name in GATE]])
-        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for facet, known, probabilities in zip(
-            self.facets.facets_, self.facets.classes_, self.facets.predict_proba(self.read(threads)), strict=True
-        ):
-            order = [list(known).index(category) for category in self.known_categories(facet)]
-            found[facet] = probabilities[:, order], _in_ten_thousandths(probabilities[:, order])
-        facets = [facet for facet in self.categories if facet in found]
+        probabilities = self.facets.predict_proba(self.read(threads))
+        guesses = self.facets.best_guesses(probabilities)
+        facets = {
+            facet: self._facet(facet, probabilities[column], guesses[:, column])
+            for facet in self.categories
+            if facet in self.facets.facets_
+            for column in [self.facets.facets_.index(facet)]
+        }
         return [
             Prediction(
                 thread.repository,
                 thread.number,
                 dict(zip(GATE.values(), (gate[row] / 10_000).tolist(), strict=True)),
-                {facet: self._facet(facet, found[facet][0][row], found[facet][1][row]) for facet in facets},
+                {facet: of[row] for facet, of in facets.items()},
             )
             for row, thread in enumerate(threads)
         ]
@@ -182,15 +190,19 @@ class Classifier:
         known = set(self.facets.classes_[self.facets.facets_.index(facet)])
         return [category for category in self.categories[facet] if category in known]
 
-    def _facet(self, facet: str, exact: np.ndarray, shown: np.ndarray) -> FacetPrediction:
-        best = int(exact.argmax())
+    def _facet(self, facet: str, probabilities: np.ndarray, guesses: np.ndarray) -> list[FacetPrediction]:
+        known = list(self.facets.classes_[self.facets.facets_.index(facet)])
         categories = self.known_categories(facet)
-        return FacetPrediction(
-            categories[best],
-            int(shown[best]) / 10_000,
-            facet in self.withheld or bool(exact[best] < self.thresholds.get(facet, 0.0)),
-            dict(zip(categories, (shown / 10_000).tolist(), strict=True)),
-        )
+        ordered = probabilities[:, [known.index(category) for category in categories]]
+        threshold = self.thresholds.get(facet, 0.0)
+        found = []
+        for exact, shown, guess in zip(ordered, _in_ten_thousandths(ordered) / 10_000, guesses, strict=True):
+            best = categories.index(guess)
+            abstains = facet in self.withheld or bool(exact[best] < threshold)
+            found.append(
+                FacetPrediction(str(guess), float(shown[best]), abstains, dict(zip(categories, shown.tolist(), strict=True)))
+            )
+        return found
 
 
 def in_order(taxonomy: Taxonomy, facets: Sequence[str]) -> dict[str, tuple[str, ...]]:

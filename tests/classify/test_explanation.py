@@ -3,8 +3,9 @@ from html.parser import HTMLParser
 
 import pytest
 import standins
+from standins import Contribution
 
-from pipeline.classify.explanation import Evidence, Phrase, Place, page, phrases, visible
+from pipeline.classify.explanation import Phrase, explain, page, phrases, to_dict, visible
 from pipeline.classify.model_file import FacetPrediction, Prediction
 from pipeline.classify.text import Origin
 from pipeline.thread import Comment, Thread
@@ -14,18 +15,18 @@ def thread(title: str = "", body: str | None = None, *comments: str) -> Thread:
     return Thread(repository="a/b", number=1, title=title, body=body, comments=tuple(Comment(body=c) for c in comments))
 
 
-def places(text: str, words: str, origin: Origin = "body", comment: int | None = None) -> list[Place]:
-    return [Place(origin, comment, *found.span()) for found in re.finditer(re.escape(words), text)]
+def at(text: str, words: str, weight: float, origin: Origin = "body", comment: int | None = None) -> list[Contribution]:
+    return [Contribution((origin, comment, *found.span()), weight) for found in re.finditer(re.escape(words), text)]
 
 
 def test_words_of_weight_that_stand_together_make_a_phrase() -> None:
     body = "At the third epoch the loss becomes NaN, as ever."
     evidence = [
-        Evidence(places(body, "loss"), 1.0),
-        Evidence(places(body, "loss becomes"), 2.0),
-        Evidence(places(body, "NaN"), 3.0),
-        Evidence(places(body, "epoch"), 0.5),
-        Evidence(places(body, "At"), 0.1),
+        *at(body, "loss", 1.0),
+        *at(body, "loss becomes", 2.0),
+        *at(body, "NaN", 3.0),
+        *at(body, "epoch", 0.5),
+        *at(body, "At", 0.1),
     ]
     start = body.index("loss")
     assert phrases(thread("", body), evidence) == [
@@ -36,25 +37,25 @@ def test_words_of_weight_that_stand_together_make_a_phrase() -> None:
 
 def test_a_place_within_a_word_weighs_for_the_word() -> None:
     body = "torch.cuda.is_available() says no"
-    assert [p.text for p in phrases(thread("", body), [Evidence(places(body, "cuda"), 1.0)])] == ["torch.cuda.is_available"]
+    assert [p.text for p in phrases(thread("", body), at(body, "cuda", 1.0))] == ["torch.cuda.is_available"]
 
 
 def test_what_speaks_against_is_set_off_and_alone_is_no_phrase() -> None:
     body = "slow and wrong"
-    evidence = [Evidence(places(body, "slow"), 1.0), Evidence(places(body, "slow"), -1.5), Evidence(places(body, "wrong"), -2.0)]
+    evidence = [*at(body, "slow", 1.0), *at(body, "slow", -1.5), *at(body, "wrong", -2.0)]
     assert phrases(thread("", body), evidence) == []
     assert phrases(thread("", body), []) == []
 
 
 def test_a_phrase_that_recurs_is_told_once_with_all_its_weight() -> None:
     issue = thread("Hangs forever", "It hangs.", "hangs", "It does")
-    found = [*places("Hangs forever", "Hangs", "title"), *places("It hangs.", "hangs"), *places("hangs", "hangs", "answer", 0)]
-    assert phrases(issue, [Evidence(found, 3.0)]) == [Phrase("Hangs", 3.0, "title", None, 0, 5)]
+    found = [*at("Hangs forever", "Hangs", 1.0, "title"), *at("It hangs.", "hangs", 1.0), *at("hangs", "hangs", 1.0, "answer", 0)]
+    assert phrases(issue, found) == [Phrase("Hangs", 3.0, "title", None, 0, 5)]
 
 
 def test_phrases_end_with_their_line_and_after_some_words() -> None:
     body = "one\ntwo " + "again and " * 30
-    evidence = [Evidence([Place("body", None, 0, len(body))], 1.0)]
+    evidence = [Contribution(("body", None, 0, len(body)), 1.0)]
     found = phrases(thread("", body), evidence, most=100)
     assert all("\n" not in p.text and len(p.text.split()) <= 8 for p in found)
     assert all(body[p.start : p.end] == p.text for p in found)
@@ -62,12 +63,12 @@ def test_phrases_end_with_their_line_and_after_some_words() -> None:
 
 def test_no_more_phrases_than_asked_for_the_heaviest_first() -> None:
     body = ", 1 ; ".join("abcdefgh")
-    evidence = [Evidence(places(body, letter), weight) for weight, letter in enumerate("abcdefgh", start=10)]
+    evidence = [c for weight, letter in enumerate("abcdefgh", start=10) for c in at(body, letter, weight)]
     assert [p.text for p in phrases(thread("", body), evidence, most=3)] == ["h", "g", "f"]
 
 
 def test_a_mark_without_words_can_carry_something() -> None:
-    assert [p.text for p in phrases(thread("Why?"), [Evidence(places("Why?", "?", "title"), 1.0)])] == ["?"]
+    assert [p.text for p in phrases(thread("Why?"), at("Why?", "?", 1.0, "title"))] == ["?"]
 
 
 HOSTILE = [
@@ -139,7 +140,7 @@ def test_a_page_holds_the_whole_text_and_marks_each_phrase_with_its_facets() -> 
 
 def test_a_long_text_makes_a_page_too() -> None:
     body = "<b>word</b> & \u202e " * 12_000
-    evidence = [Evidence(places(body, "word"), 1.0)]
+    evidence = at(body, "word", 1.0)
     issue = thread("Long", body)
     found = phrases(issue, evidence)
     assert [p.text for p in found] == ["word"]
@@ -150,8 +151,19 @@ def test_what_steers_a_terminal_is_shown_as_a_sign_in_its_place() -> None:
     assert visible("a\x1b[31mb\u202ec\td\n") == "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c\td\n"
 
 
-def test_a_page_of_a_real_prediction_is_made_of_it() -> None:
+def test_a_prediction_is_explained_by_what_the_labeller_added_up() -> None:
     issue = standins.demo_threads()[0]
-    guess = standins.demo_classifier().predict([issue])[0]
-    written = page(issue, guess, {}, list(guess.facets))
+    classifier = standins.demo_classifier()
+    guess = classifier.predict([issue])[0]
+    found = explain(classifier, issue, guess)
+    assert list(found) == list(guess.facets)
+    texts = {"title": issue.title, "body": issue.body or ""}
+    for these in found.values():
+        assert these == sorted(these, key=lambda phrase: -phrase.weight)
+        for phrase in these:
+            text = texts.get(phrase.origin) or (issue.comments or ())[phrase.comment or 0].body
+            assert text[phrase.start : phrase.end] == phrase.text
+    value = to_dict(guess, found)
+    assert [p["text"] for p in value["facets"]["stage"]["phrases"]] == [p.text for p in found["stage"]]
+    written = page(issue, guess, found, list(guess.facets))
     assert all(f">{facet}<" in written for facet in guess.facets)

@@ -207,7 +207,17 @@ def test_probabilities_have_four_digits_and_add_up() -> None:
             assert sum(round(p * 10_000) for p in probabilities.values()) == 10_000
             assert all(p == round(p, 4) for p in probabilities.values())
         for of in prediction.facets.values():
-            assert of.probability == of.probabilities[of.category] == max(of.probabilities.values())
+            assert of.probability == of.probabilities[of.category]
+
+
+def test_the_labeller_guesses_and_the_likeliest_category_is_shown_beside_it() -> None:
+    classifier = standins.demo_classifier()
+    guesses = [of for p in predicted(classifier) for of in p.facets.values()]
+    assert {of.probability == max(of.probabilities.values()) for of in guesses} == {True, False}
+    documents = classifier.read(standins.demo_threads())
+    expected = classifier.facets.best_guesses(classifier.facets.predict_proba(documents))
+    column = classifier.facets.facets_.index("stage")
+    assert [p.facets["stage"].category for p in predicted(classifier)] == expected[:, column].tolist()
 
 
 def test_a_facet_abstains_below_its_threshold_and_always_when_withheld() -> None:
