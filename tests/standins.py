@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 from conftest import CHECKOUT
 
+from pipeline.classify.facets import CANDIDATES, FacetClassifier
+from pipeline.classify.features import vector_words
 from pipeline.classify.habits import learn_habits
+from pipeline.classify.lexicon import read_lexicon
 from pipeline.classify.model_file import OWN_TYPES, Classifier, in_order
 from pipeline.classify.text import Document, Origin, read_document
+from pipeline.classify.vectors import WordVectors
 from pipeline.importing import read_threads
 from pipeline.taxonomy import read_taxonomy
 from pipeline.thread import Thread
@@ -137,3 +141,16 @@ class Fragile:
 
     def predict_proba(self, threads: Sequence[Thread]) -> np.ndarray:
         os._exit(1)
+
+
+@cache
+def real_facets() -> FacetClassifier:
+    """The real labeller of facets, trained on the demo corpus, without choosing among candidates."""
+    labels = demo_labels()
+    documents = [read_document(t) for t in demo_threads() if (t.repository, t.number) in labels.index]
+    rows = labels.loc[[(d.repository, d.number) for d in documents]].reset_index(drop=True)
+    taxonomy = read_taxonomy(CHECKOUT / "taxonomy" / "jiang2024.yaml")
+    lexicon = read_lexicon(CHECKOUT / "taxonomy" / "lexicons" / "jiang2024.yaml", taxonomy)
+    vectors = WordVectors(20, min_df=3).fit([vector_words(document.text()) for document in documents])
+    all_blocks = CANDIDATES["words, vectors and rules"]
+    return FacetClassifier(lexicon, vectors, candidates={"all": all_blocks}, alphas=(0.3,)).fit(documents, rows)

@@ -122,6 +122,10 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.candidates = candidates
         self.alphas = alphas
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what predictions take: neither a file nor another process needs what was tried and left out."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("candidates_", "left_out_")}
+
     def fit(self, documents: Sequence[Document], labels: pd.DataFrame) -> Self:
         """Learn from documents, a row a defect, and a column of categories a facet (None where nobody answered).
 

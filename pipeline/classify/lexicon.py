@@ -192,9 +192,14 @@ class Lexicon:
         self._of_kind = {kind: [n for n, rule in enumerate(self.rules) if kind in rule.kinds] for kind in KINDS}
         self._dependent = [n for n, rule in enumerate(self.rules) if rule.all_of or rule.none_of]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the rules as written: matchers are made of them anew."""
         written = Rules(taxonomy="", about="", weights=self.weights, rules=list(self.rules))
-        return Lexicon, (written,)
+        return {"rules": written.model_dump_json(exclude_defaults=True)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make ready what `__getstate__` gave."""
+        Lexicon.__init__(self, Rules.model_validate_json(state["rules"]))
 
     def hits(self, document: Document) -> list[Hit]:
         """Return where rules hit: of each rule the first and longest place in each text, in the order of the file."""

@@ -33,9 +33,14 @@ _SCHEMA = "schema.json"
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip file can tell
 
 OWN_TYPES: tuple[str, ...] = (
+    "pipeline.classify.facets.Calibration",
     "pipeline.classify.facets.FacetClassifier",
     "pipeline.classify.gate.Gate",
+    "pipeline.classify.lexicon.Lexicon",
     "pipeline.classify.model_file.Classifier",
+    "pipeline.classify.terms.HashedTerms",
+    "pipeline.classify.terms.RowScaled",
+    "pipeline.classify.vectors.WordVectors",
 )
 """What a model file may hold besides numbers, texts and arrays. Whatever else is in a file is refused before it is built."""
 

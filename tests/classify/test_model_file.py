@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skops import io as skops
 
+from pipeline.classify.explanation import explain
 from pipeline.classify.model_card import card_path, check_card, write_card
 from pipeline.classify.model_file import Classifier, Prediction, read_model, write_model
 from pipeline.errors import RedefectError
@@ -59,6 +60,20 @@ def test_a_classifier_that_is_read_back_is_the_one_that_was_written(model: Path)
 def test_a_classifier_that_is_read_back_and_written_is_the_same_file(model: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "again.skops", read_model(model, standins.TYPES))
     assert (tmp_path / "again.skops").read_bytes() == model.read_bytes()
+
+
+def test_the_real_labeller_of_facets_comes_back_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "real.skops"
+    written = replace(standins.demo_classifier(), facets=standins.real_facets(), withheld=())
+    write_model(path, written)
+    first = path.read_bytes()
+    read = read_model(path, standins.TYPES)
+    threads = standins.demo_threads()[:40]
+    assert read.predict(threads) == written.predict(threads)
+    prediction = read.predict(threads[:1])[0]
+    assert explain(read, threads[0], prediction) == explain(written, threads[0], prediction)
+    write_model(path, read)
+    assert path.read_bytes() == first
 
 
 def test_skops_itself_reads_the_file(model: Path) -> None:
