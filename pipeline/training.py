@@ -139,7 +139,8 @@ def _material(store: Store, study: Study, chosen: _Chosen, progress: Progress) -
                 threads[key] = thread
     if not threads:
         raise RedefectError(
-            f"The store of study '{study.name}' holds no text of a labelled issue; run `redefect collect --labelled` for it first."
+            f"The store of study '{study.name}' holds no text of a labelled issue; "
+            f"run `redefect collect --labelled --study {study.name}` first."
         )
     found = {key: chosen[key] for key in sorted(threads)}
     documents = {key: read_document(thread, habits) for key, thread in threads.items()}
@@ -186,6 +187,6 @@ def _chosen(labels: Iterable[Label], verdicts: Sequence[Verdict]) -> _Chosen:
 
 
 def _as_labels(frame: pd.DataFrame) -> Iterator[Label]:
-    for row in frame.itertuples(index=False):
-        issue = IssueReference(row.repository, row.number)
-        yield Label(issue, row.defect, row.facet, row.category, row.value, row.annotator, row.round)
+    columns = ["defect", "facet", "category", "value", "annotator", "round"]
+    for repository, number, *said in frame[["repository", "number", *columns]].to_numpy().tolist():
+        yield Label(IssueReference(repository, number), *said)
