@@ -299,7 +299,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 for j, other in enumerate(self.facets_)
                 if j != index and (known[index] & known[j]).any()
             }
-            said = self._said(lift, alone)[known[index]]
+            said = self._said(lift, alone, len(calibration.shares))[known[index]]
             settled.append(_calibrated(scores[index], answers[index][known[index]], said, lift, calibration))
         self.calibrations_ = settled
         self.left_out_ = [np.exp(rows) for rows in self._log_probabilities(everywhere)]
@@ -307,17 +307,16 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _log_probabilities(self, scores: list[np.ndarray]) -> list[np.ndarray]:
         alone = [log_softmax(_logits(c, s), axis=1) for c, s in zip(self.calibrations_, scores, strict=True)]
         return [
-            np.asarray(log_softmax(_logits(c, s) + c.others * self._said(c.lift, alone), axis=1))
+            np.asarray(log_softmax(_logits(c, s) + c.others * self._said(c.lift, alone, len(c.shares)), axis=1))
             for c, s in zip(self.calibrations_, scores, strict=True)
         ]
 
-    def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray]) -> Any:
+    def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray], categories: int) -> np.ndarray:
         """Return what the other facets say of each category: the log of how likely they make it, against chance, added up."""
-        said: Any = 0.0
+        said = np.zeros((len(alone[0]), categories))
         for other, meets in lift.items():
             logs = alone[self.facets_.index(other)]
-            message = logsumexp(logs[:, None, :] + meets, axis=2)
-            said = said + np.nan_to_num(message)  # a facet that nobody asked for says nothing
+            said += np.nan_to_num(logsumexp(logs[:, None, :] + meets, axis=2))  # a facet that nobody asked for says nothing
         return said
 
     def _by_facet(self, together: np.ndarray) -> list[np.ndarray]:

@@ -113,8 +113,8 @@ def with_vectors(words: Collection[str]) -> list[str]:
 def runs(word: str) -> Iterator[str]:
     """Yield the runs of characters in a word; its ends count as characters."""
     padded = f" {word} "
-    for length in range(_SHORTEST, _LONGEST + 1):
-        for start in range(max(1, len(padded) - length + 1)):
+    for length in range(_SHORTEST, min(_LONGEST, len(padded)) + 1):
+        for start in range(len(padded) - length + 1):
             yield padded[start : start + length]
 
 

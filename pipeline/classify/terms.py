@@ -40,7 +40,7 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         kept = np.concatenate([[0], np.cumsum(known)])[counts.indptr]
         values = (1 + np.log(counts.data[known])) * self.idf_[column[known]]
         found = sparse.csr_matrix((values, column[known], kept), shape=(len(texts), len(self.buckets_)))
-        return sparse.csr_matrix(normalize(found, copy=False))
+        return sparse.csr_matrix(normalize(found, copy=False)) if found.nnz else found
 
     def places(self, terms: Sequence[str]) -> np.ndarray:
         """Return the columns of those of the terms that are known, in their order."""

@@ -52,6 +52,9 @@ class WordVectors(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Learn from texts, each a sequence of words; they are gone through twice."""
         self.terms_ = HashedTerms(min_df=self.min_df).fit(texts)
         size = len(self.terms_.buckets_)
+        if not size:
+            self.vectors_ = RowScaled.of(np.zeros((0, self.dimensions)))
+            return self
         together: Any = sparse.csr_matrix((size, size), dtype=np.float32)  # type: ignore[arg-type]  # its stubs lack shapes
         rows = iter(texts)
         while chunk := list(islice(rows, _THREADS_AT_ONCE)):
