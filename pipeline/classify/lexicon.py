@@ -357,12 +357,12 @@ def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 # How much is read of what: people say what is wrong in the first words, and an error is named in a traceback's last line.
-_TITLE, _PROSE, _ERROR, _CODE, _COMMENT = 300, 1500, 300, 300, 400
-_MOST_ERRORS, _MOST_CODE, _MOST_COMMENTS = 4, 2, 4
+_TITLE, _PROSE, _ERROR, _COMMENT = 300, 1200, 240, 250
+_MOST_ERRORS, _MOST_COMMENTS = 3, 3
 
 
 def _pieces(parts: Sequence[Part]) -> Iterator[_Piece]:
-    prose, errors, codes = _PROSE, _MOST_ERRORS, _MOST_CODE
+    prose, errors = _PROSE, _MOST_ERRORS
     left: dict[int, int] = {}
     for kind, origin, comment, start, end, text in parts:
         if origin == "title":
@@ -374,9 +374,6 @@ def _pieces(parts: Sequence[Part]) -> Iterator[_Piece]:
             elif kind in ("traceback", "log") and errors:
                 yield _Piece(origin, comment, max(start, end - _ERROR), _lower(text[-_ERROR:]))
                 errors -= 1
-            elif kind == "code" and codes:
-                yield _Piece(origin, comment, start, _lower(text[:_CODE]))
-                codes -= 1
         elif comment is not None and comment < _MOST_COMMENTS and kind == "prose":
             room = left.get(comment, _COMMENT)
             if room > 0:
