@@ -1,0 +1,22 @@
+"""Documents with invented texts, for tests of what learns from texts."""
+
+import numpy as np
+
+from pipeline.classify.text import Document, read_document
+from pipeline.thread import Comment, Thread
+
+NOUNS = ["anchor", "batch", "canvas", "decoder", "epoch", "filter", "heatmap", "image", "jitter", "kernel", "mask", "pixel"]
+
+
+def document(repository: str, number: int, body: str = "", comments: tuple[str, ...] = ()) -> Document:
+    thread = Thread(repository=repository, number=number, title=f"No {number} of {repository}", body=body or None)
+    return read_document(thread.model_copy(update={"comments": tuple(Comment(body=text) for text in comments)}))
+
+
+def story(seed: int, words: int = 60) -> str:
+    """A text of its own."""
+    return " ".join(np.random.default_rng(seed).choice(NOUNS, words))
+
+
+def corpus() -> list[Document]:
+    return [document(f"owner{r}/project{r}", n, story(100 * r + n)) for r in range(4) for n in range(1, 9)]
