@@ -12,19 +12,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
-from pipeline.classify.groups import Fold, Groups, find_groups, leave_one_repository_out, stratified
+from pipeline.annotate.agreement import pooled_kappa
+from pipeline.classify.groups import (
+    Fold,
+    Groups,
+    checked,
+    find_groups,
+    leave_one_repository_out,
+    stratified,
+    without_duplicates,
+)
 from pipeline.classify.labelled import Labelled
+from pipeline.classify.text import Document
+from pipeline.errors import RedefectError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Estimators = Mapping[str, Any]
 """By name, what labels facets by scikit-learn's conventions (see `FacetByFacet`), unfitted."""
 
-LEFT_OUT, STRATIFIED = "left-out repositories", "stratified"
+LEFT_OUT, STRATIFIED, STUDY = "left-out repositories", "stratified", "the study's labels"
 
 MEASURES = ("kappa", "macro_f1", "weighted_f1", "accuracy", "brier", "log_loss", "calibration_error")
 
@@ -105,6 +117,85 @@ def evaluate_stratified(
     groups = groups or find_groups(labelled.documents)
     drawn = list(stratified(groups, labelled.labels, folds=folds, repeats=repeats, seed=seed))
     return evaluate(STRATIFIED, labelled, estimators, drawn, groups.duplicates, jobs=jobs)
+
+
+def evaluate_study(labelled: Labelled, study: Labelled, estimators: Estimators) -> tuple[Evaluation, pd.DataFrame]:
+    """Predict threads that another study has labelled, by a model that saw neither them nor near-duplicates of them.
+
+    Returns
+    -------
+    The evaluation against the first defect of each thread; and how often what was said is true of any defect of the thread:
+    columns `facet`, `estimator`, `n` (threads), `hits`, `share`, and its 95 % Wilson interval `low`, `high`.
+    """
+    both, first = _beside(labelled, study)
+    groups = find_groups(both.documents)
+    fold = checked(without_duplicates(Fold(np.arange(len(labelled)), first), groups), groups.duplicates)
+    evaluation = evaluate(STUDY, both, estimators, [fold], groups.duplicates)
+    thread = np.array([_name(document) for document in both.documents])
+    rows = []
+    for facet in evaluation.facets:
+        true: dict[str, set[str]] = {}
+        for place in range(len(labelled), len(both)):
+            if pd.notna(category := both.labels[facet].iloc[place]):
+                true.setdefault(thread[place], set()).add(str(category))
+        for name, of in evaluation.predicted.items():
+            said = of[facet].classes[of[facet].said]
+            hits = sum(str(category) in true[thread[row]] for row, category in zip(of[facet].rows, said, strict=True))
+            interval = wilson(hits, of[facet].n)
+            rows.append((facet, name, of[facet].n, hits, hits / max(1, of[facet].n), *interval))
+    return evaluation, pd.DataFrame(rows, columns=["facet", "estimator", "n", "hits", "share", "low", "high"])
+
+
+def agreement_with(labelled: Labelled, study: Labelled, *, seed: int) -> pd.DataFrame:
+    """Compare labels with those of another study on the threads that have both: the first defect of each.
+
+    Returns
+    -------
+    Columns `facet`, `n`, and Cohen's `kappa` with its 95 % interval `low`, `high`.
+    """
+    both, first = _beside(labelled, study)
+    own = {_name(both.documents[row]): row for row in reversed(range(len(labelled)))}
+    pairs = [(own[name], row) for row in first if (name := _name(both.documents[row])) in own]
+    rows = []
+    for facet in both.labels.columns:
+        values = both.labels[facet].to_numpy(dtype=object)
+        said = pd.DataFrame(
+            [(item, facet, values[a], values[b]) for item, (a, b) in enumerate(pairs)],
+            columns=["item", "facet", "first", "second"],
+        ).dropna()
+        kappa = pooled_kappa(said, [facet], seed) if len(said) else None
+        if kappa is not None and np.isfinite(kappa.value):
+            rows.append((facet, kappa.n, kappa.value, kappa.low, kappa.high))
+    return pd.DataFrame(rows, columns=["facet", "n", "kappa", "low", "high"])
+
+
+def verdicts(scored: pd.DataFrame, estimator: str, baselines: Sequence[str]) -> pd.DataFrame:
+    """Tell of each facet whether an estimator has learnt it; what it says of one that it has not is to be withheld.
+
+    Parameters
+    ----------
+    scored
+        What `scores` returned.
+    baselines
+        The estimators than which it has to be better.
+
+    Returns
+    -------
+    Columns `facet`, `n`, `kappa` with its interval `low`, `high`, `withheld`, and `why`, a sentence (empty if it is not).
+    """
+    kappas = scored[scored["measure"] == "kappa"].set_index(["facet", "estimator"])
+    rows = []
+    for facet in scored["facet"].drop_duplicates():
+        own = kappas.loc[(facet, estimator)]
+        others = {name: float(kappas.loc[(facet, name), "value"]) for name in baselines}
+        better = [name for name in baselines if others[name] >= own["value"]]
+        why = ""
+        if not own["low"] > 0:
+            why = f"It may be no better than chance: kappa's interval begins at {own['low']:.2f}."
+        elif better:
+            why = f"It is no better than {better[0]}, whose kappa is {others[better[0]]:.2f}."
+        rows.append((facet, int(own["n"]), own["value"], own["low"], own["high"], bool(why), why))
+    return pd.DataFrame(rows, columns=["facet", "n", "kappa", "low", "high", "withheld", "why"])
 
 
 def evaluate(
@@ -238,14 +329,14 @@ def _pooled(facet: str, labels: pd.Series, answers: Sequence[_Answer], folds: Se
 
 def _resampled(predicted: Predicted, seed: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Return the measures, and those of resamples of clusters; two estimators with the same rows are resampled alike."""
-    sums = _sums(predicted)
+    sums = cluster_sums(predicted)
     k = len(predicted.classes)
     clusters = len(sums)
     drawn = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=_RESAMPLES)
-    return _measures(sums.sum(axis=0, keepdims=True), k), _measures(drawn.astype(float) @ sums, k)
+    return measures_of(sums.sum(axis=0, keepdims=True), k), measures_of(drawn.astype(float) @ sums, k)
 
 
-def _sums(predicted: Predicted) -> Floats:
+def cluster_sums(predicted: Predicted) -> Floats:
     """Return for each cluster what all measures are computed from: its table of truth by said, and sums of its rows.
 
     The columns are the table's cells, the Brier score, the log loss, and for each bin of confidence the rows, their confidence
@@ -274,7 +365,7 @@ def confidence_bins(confidence: Floats) -> Integers:
     return np.asarray(np.searchsorted(edges[1:-1], confidence))
 
 
-def _measures(sums: Floats, k: int) -> dict[str, Floats]:
+def measures_of(sums: Floats, k: int) -> dict[str, Floats]:
     """Compute each measure from each row of sums."""
     table = sums[:, : k * k].reshape(-1, k, k)
     bins = sums[:, k * k + 2 :].reshape(-1, _BINS, 3)
@@ -294,6 +385,31 @@ def _measures(sums: Floats, k: int) -> dict[str, Floats]:
         "log_loss": sums[:, k * k + 1] / n,
         "calibration_error": np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n,
     }
+
+
+def wilson(count: float, n: float) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share."""
+    if n <= 0:
+        return np.nan, np.nan
+    interval = binomtest(round(count), round(n)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _beside(labelled: Labelled, study: Labelled) -> tuple[Labelled, np.ndarray]:
+    """Put two sets of labels below each other, facets that both have; return the places of the second's first defects."""
+    facets = [facet for facet in labelled.labels.columns if facet in study.labels.columns]
+    if not facets or not len(study):
+        raise RedefectError("The study has no labelled thread whose text is here, or no facet in common; import both first.")
+    table = pd.concat([labelled.labels[facets].astype(object), study.labels[facets].astype(object)], ignore_index=True)
+    both = Labelled([*labelled.documents, *study.documents], table)
+    first: dict[str, int] = {}
+    for place, document in enumerate(study.documents, start=len(labelled)):
+        first.setdefault(_name(document), place)
+    return both, np.array(list(first.values()))
+
+
+def _name(document: Document) -> str:
+    return f"{document.repository.casefold()}#{document.number}"
 
 
 def _interval(drawn: Floats) -> tuple[float, float]:

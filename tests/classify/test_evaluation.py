@@ -19,14 +19,18 @@ from pipeline.classify.evaluation import (
     MEASURES,
     Evaluation,
     Predicted,
+    agreement_with,
     confusion,
     differences,
     evaluate_left_out,
     evaluate_stratified,
+    evaluate_study,
     scores,
+    verdicts,
 )
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.text import Document
+from pipeline.errors import RedefectError
 
 SYMPTOMS = ["crash", "hang", "lower-speed"]
 
@@ -179,3 +183,49 @@ def test_the_order_in_which_estimators_are_named_does_not_matter(left_out: Evalu
     key = ["facet", "estimator", "measure"]
     first, second = (scores(of, seed=1).sort_values(key, ignore_index=True) for of in (left_out, turned))
     pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_another_study_s_threads_are_predicted_without_having_been_seen() -> None:
+    own = labelled()
+    rows = np.array([3, 3, 17])
+    study = own[rows]
+    study.labels["symptom"] = ["hang", "crash", "lower-speed"]
+    study.labels["reporter"] = ["adaptor", None, None]
+    evaluation, hits = evaluate_study(own, study, {"words": plain_words(), "majority": majority()})
+    made = evaluation.predicted["words"]["symptom"]
+    assert list(made.rows) == [40, 42]  # the first defect of each thread, below what is learnt from
+    assert [str(made.classes[place]) for place in made.truth] == ["hang", "lower-speed"]
+    without = plain_words().fit(*_apart(own, {3, 17}))
+    assert made.classes[made.said].tolist() == without.predict([own.documents[row] for row in (3, 17)])[:, 0].tolist()
+    table = hits.set_index(["facet", "estimator"])
+    assert table.loc[("reporter", "words"), "n"] == 1
+    said = made.classes[made.said]
+    assert table.loc[("symptom", "words"), "hits"] == (said[0] in ("hang", "crash")) + (said[1] == "lower-speed")
+
+
+def _apart(of: Labelled, rows: set[int]) -> tuple[Sequence[Document], pd.DataFrame]:
+    rest = of[np.array([row for row in range(len(of)) if row not in rows])]
+    return rest.documents, rest.labels
+
+
+def test_labels_are_compared_with_another_study_s_on_the_threads_that_have_both() -> None:
+    own = labelled()
+    study = own[np.arange(12)]
+    study.labels.loc[0, "symptom"] = "hang"
+    table = agreement_with(own, study, seed=1).set_index("facet")
+    assert list(table.index) == ["symptom", "reporter"]
+    assert table.loc["symptom", "n"] == 12
+    assert table.loc["symptom", "kappa"] == pytest.approx(cohen_kappa_score(own.labels["symptom"][:12], study.labels["symptom"]))
+    assert table.loc["symptom", "low"] < table.loc["symptom", "kappa"] < 1
+    with pytest.raises(RedefectError, match="no labelled thread whose text is here"):
+        agreement_with(own, own[np.array([], int)], seed=1)
+
+
+def test_a_facet_that_was_not_learnt_is_withheld_and_why_is_said(left_out: Evaluation) -> None:
+    table = verdicts(scores(left_out, seed=1), "words", ["majority", "chance"]).set_index("facet")
+    assert not table.loc["symptom", "withheld"]
+    assert table.loc["symptom", "why"] == ""
+    assert table.loc["reporter", "withheld"]
+    assert "no better than chance" in table.loc["reporter", "why"]
+    against_itself = verdicts(scores(left_out, seed=1), "words", ["words"]).set_index("facet")
+    assert "It is no better than words, whose kappa is" in against_itself.loc["symptom", "why"]
