@@ -1,15 +1,18 @@
-"""Figures by matplotlib: bars, grouped bars and stacked bars.
+"""Figures by matplotlib: bars, grouped bars and stacked bars; and of a classifier, how far to trust it.
 
 Readable in grey and by colour-blind people: neighbours differ in lightness and in hatching, and each bar carries its n.
-A new figure is a row in a study file, not a function here.
+A new figure of a study is a row in its file, not a function here.
 """
 
 import io
+from collections.abc import Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.analyze.results import Crosstab, Distribution
@@ -120,6 +123,111 @@ def stacked_bars(table: Crosstab, title: str | None = None) -> Chart:
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         axes.set_title(table.titled(title) if title else table.title)
     return figure
+
+
+def reliability_diagram(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
+    """Draw for each facet how often answers are right against how sure the classifier was, with intervals and n.
+
+    Parameters
+    ----------
+    table
+        What `pipeline.classify.reliability.reliability` returns, for several facets.
+    titles
+        Of the facets, in the order of their panels.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, panels = _panels(titles, table)
+        for axes, rows in panels:
+            axes.plot([0, 1], [0, 1], color="grey", linewidth=0.7, linestyle="--")
+            axes.vlines(rows["confidence"], rows["low"], rows["high"], color="black", linewidth=0.7)
+            axes.plot(rows["confidence"], rows["right"], "o-", color=_COLOURS[0], markersize=3, linewidth=0.8)
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+            axes.text(0.03, 0.97, f"n = {rows['n'].sum()}", va="top", transform=axes.transAxes)
+            axes.xaxis.set_major_formatter(_percent)
+            axes.yaxis.set_major_formatter(_percent)
+        figure.supxlabel("probability of the answer")
+        figure.supylabel("answers that are right")
+    return figure
+
+
+def precision_by_coverage(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
+    """Draw for each facet how many answers are right when only the surest share of threads gets one, with the interval.
+
+    Parameters
+    ----------
+    table
+        What `pipeline.classify.reliability.coverage` returns, for several facets.
+    titles
+        Of the facets, in the order of their panels.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, panels = _panels(titles, table)
+        for axes, rows in panels:
+            axes.fill_between(rows["coverage"], rows["low"], rows["high"], color=_COLOURS[3], alpha=0.4, linewidth=0)
+            axes.plot(rows["coverage"], rows["precision"], color=_COLOURS[0], linewidth=1)
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+            axes.text(0.03, 0.03, f"n = {rows['n'].max()}", transform=axes.transAxes)
+            axes.xaxis.set_major_formatter(_percent)
+            axes.yaxis.set_major_formatter(_percent)
+        figure.supxlabel("threads that get an answer")
+        figure.supylabel("answers that are right")
+    return figure
+
+
+def learning_curves(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
+    """Draw for each facet kappa on repositories left out against the number of threads learnt from, with the interval.
+
+    Parameters
+    ----------
+    table
+        The frame of a `pipeline.classify.learning_curve.LearningCurve`.
+    titles
+        Of the facets, in the order of their panels.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, panels = _panels(titles, table)
+        for axes, rows in panels:
+            axes.fill_between(rows["threads"], rows["low"], rows["high"], color=_COLOURS[3], alpha=0.4, linewidth=0)
+            axes.plot(rows["threads"], rows["kappa"], "o-", color=_COLOURS[0], markersize=3, linewidth=1)
+            axes.axhline(0, color="grey", linewidth=0.7, linestyle="--")
+            axes.set(xlim=(0, None), ylim=(min(-0.05, rows["low"].min()), 1))
+        figure.supxlabel("labelled threads learnt from")
+        figure.supylabel("kappa")
+    return figure
+
+
+def confusion_matrix(counts: pd.DataFrame, title: str) -> Chart:
+    """Draw a table of what is so (rows) by what was said (columns): numbers are counts, shades are shares of the row."""
+    shares = counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0).fillna(0).to_numpy()
+    rows, columns = counts.shape
+    with mpl.rc_context(_STYLE):
+        figure = Chart(figsize=(_WIDTH, 1.6 + 0.22 * rows), layout="constrained")
+        axes = figure.subplots()
+        axes.pcolormesh(shares, cmap="Greys", vmin=0, vmax=1, edgecolors="lightgrey", linewidth=0.3)
+        for row, column in zip(*np.nonzero(counts.to_numpy() >= 0.5), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            n = f"{counts.iloc[row, column]:.0f}"
+            axes.text(column + 0.5, row + 0.5, n, ha="center", va="center", color=colour, fontsize=6)
+        axes.set_xticks(np.arange(columns) + 0.5, [str(name) for name in counts.columns], rotation=45, ha="right")
+        axes.set_yticks(np.arange(rows) + 0.5, [f"{name} (n = {n:.0f})" for name, n in counts.sum(axis=1).items()])
+        axes.invert_yaxis()
+        axes.set_xlabel("said")
+        axes.set_ylabel("labelled")
+        axes.set_title(title)
+    return figure
+
+
+def _panels(titles: Mapping[str, str], table: pd.DataFrame) -> tuple[Chart, Iterator[tuple[Axes, pd.DataFrame]]]:
+    """Return a chart with a panel a facet, and each panel with its rows."""
+    across = min(4, len(titles))
+    down = -(-len(titles) // across)
+    figure = Chart(figsize=(_WIDTH, 0.4 + 1.8 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for empty in grid[len(titles) :]:
+        empty.set_axis_off()
+    for axes, title in zip(grid, titles.values(), strict=False):
+        axes.set_title(title)
+    return figure, ((axes, table[table["facet"] == facet]) for axes, facet in zip(grid, titles, strict=False))
 
 
 def _legend(table: Crosstab, row: str) -> str:

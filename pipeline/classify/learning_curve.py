@@ -52,7 +52,8 @@ def learning_curve(
     Parameters
     ----------
     sizes
-        Threads to learn from (near-duplicates count as one); all that a fold allows come last.
+        Threads to learn from (near-duplicates count as one); all that a fold allows come last. Where there are too few
+        threads for two sizes, an eighth, a quarter and half of them.
     """
     cells: dict[str, list[list[Predicted]]] = {}  # by facet, by repeat, by size
     sizes_drawn: list[list[float]] = []
@@ -60,7 +61,8 @@ def learning_curve(
         list(several_repositories_out(groups, labelled.labels, folds=folds, seed=seed + repeat)) for repeat in range(repeats)
     ]
     fewest = min(len(np.unique(groups.duplicates[fold.train])) for split in drawn for fold in split)
-    steps = [*(size for size in sizes if size < fewest), None]
+    fitting = [size for size in sizes if size < fewest]
+    steps = [*(fitting if len(fitting) > 1 else [fewest // 8, fewest // 4, fewest // 2]), None]
     for repeat, split in enumerate(drawn):
         generator = np.random.default_rng(seed + repeat)
         orders = [generator.permutation(np.unique(groups.duplicates[fold.train])) for fold in split]

@@ -1,10 +1,19 @@
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.analyze.figures import _COLOURS
+from pipeline.analyze.figures import (
+    _COLOURS,
+    Chart,
+    confusion_matrix,
+    learning_curves,
+    precision_by_coverage,
+    reliability_diagram,
+)
 from pipeline.errors import RedefectError
 from pipeline.openstudy import OpenStudy
 
@@ -47,3 +56,38 @@ def test_an_unknown_style_or_figure_is_named_with_the_known_ones(demo: OpenStudy
         demo.crosstab("stage", "symptom").plot("round")
     with pytest.raises(RedefectError, match="has no figure 'figure-99'; it has figure-05"):
         demo.figure("figure-99")
+
+
+TITLES = {"stage": "Stage", "symptom": "Symptom"}
+ANSWERS = pd.DataFrame(
+    {
+        "facet": ["stage"] * 3 + ["symptom"] * 3,
+        "n": [10, 20, 30] * 2,
+        "confidence": [0.3, 0.5, 0.9] * 2,
+        "right": [0.2, 0.5, 0.8] * 2,
+        "coverage": [0.3, 0.6, 1.0] * 2,
+        "precision": [0.9, 0.7, 0.6] * 2,
+        "threads": [100.0, 200.0, 400.0] * 2,
+        "kappa": [0.1, 0.3, 0.4] * 2,
+        "low": [0.1, 0.2, 0.3] * 2,
+        "high": [0.4, 0.8, 0.95] * 2,
+    }
+)
+
+
+@pytest.mark.parametrize("draw", [reliability_diagram, precision_by_coverage, learning_curves])
+def test_how_far_to_trust_a_classifier_is_drawn_in_a_panel_a_facet(draw: Callable[..., Chart]) -> None:
+    chart = draw(ANSWERS, TITLES)
+    assert [axes.get_title() for axes in chart.axes] == ["Stage", "Symptom"]
+    (line, *_) = [line for line in chart.axes[0].lines if len(line.get_xdata()) == 3]
+    shown = {tuple(np.asarray(line.get_ydata()).tolist())}
+    assert shown <= {(0.2, 0.5, 0.8), (0.9, 0.7, 0.6), (0.1, 0.3, 0.4)}
+    assert chart.to_bytes("svg") == draw(ANSWERS, TITLES).to_bytes("svg")
+    assert len(draw(ANSWERS, dict.fromkeys("abcde", "Stage")).axes) == 8
+
+
+def test_each_cell_of_a_confusion_matrix_carries_its_n_and_an_empty_one_nothing() -> None:
+    counts = pd.DataFrame([[40, 3], [0, 7.0]], index=["Crash", "Hang"], columns=["Crash", "Hang"])
+    (axes,) = confusion_matrix(counts, "Symptom").axes
+    assert [text.get_text() for text in axes.texts] == ["40", "3", "7"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Crash (n = 43)", "Hang (n = 7)"]

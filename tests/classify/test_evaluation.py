@@ -12,7 +12,7 @@ from sklearn.metrics import (
     f1_score,
     log_loss,
 )
-from stories import document, story
+from stories import SYMPTOMS, labelled
 
 from pipeline.classify.baselines import majority, plain_words, stratified_random
 from pipeline.classify.evaluation import (
@@ -31,22 +31,6 @@ from pipeline.classify.evaluation import (
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.text import Document
 from pipeline.errors import RedefectError
-
-SYMPTOMS = ["crash", "hang", "lower-speed"]
-
-
-def labelled(repositories: int = 4, each: int = 10) -> Labelled:
-    """Threads whose first word tells the symptom, mostly, and nothing tells the reporter."""
-    rows = [(r, n, (r + n) % 3) for r in range(repositories) for n in range(each)]
-    documents = [
-        document(f"owner{r}/project{r}", n + 1, f"{SYMPTOMS[s if n % 4 else 0]} " * 9 + story(100 * r + n)) for r, n, s in rows
-    ]
-    table = {
-        "symptom": [SYMPTOMS[s] for _, _, s in rows],
-        "reporter": [None if n % 5 == 0 else ("re-user", "adaptor")[(r * n) % 2] for r, n, _ in rows],
-    }
-    return Labelled(documents, pd.DataFrame(table))
-
 
 ESTIMATORS: dict[str, Any] = {"majority": majority(), "chance": stratified_random(3), "words": plain_words()}
 

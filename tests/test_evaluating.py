@@ -1,0 +1,70 @@
+import numpy as np
+import pandas as pd
+import pytest
+from stories import labelled
+
+from pipeline.classify.baselines import majority, plain_words
+from pipeline.classify.evaluation import LEFT_OUT
+from pipeline.evaluating import CLASSIFIER, Report, evaluate_all, files, summary, tables, with_baselines
+from pipeline.taxonomy import Taxonomy
+
+RATERS = pd.DataFrame([("the raters", "symptom", 20, 0.75, 0.65, 0.85)], columns=["who", "facet", "n", "kappa", "low", "high"])
+
+
+def evaluated(jobs: int = 1) -> Report:
+    """A classifier of words beside rules that always say the same, on invented threads."""
+    own = labelled(6, 12)
+    study = own[np.array([2, 2, 13, 30, 41, 52])]
+    study.labels.loc[[0, 3], "symptom"] = ["hang", "crash"]
+    estimators = with_baselines(plain_words(), majority(), seed=1)
+    return evaluate_all(own, estimators, seed=1, study=study, raters=RATERS, quick=True, jobs=jobs)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return evaluated()
+
+
+def test_the_classifier_stands_beside_its_baselines_and_beside_people(report: Report) -> None:
+    shown = summary(report, LEFT_OUT).set_index(["facet", "by"])
+    assert list(shown.loc["symptom"].index) == [
+        CLASSIFIER, "rules", "majority", "stratified random", "plain words", "annotators, with the study", "the raters",
+    ]  # fmt: skip
+    assert shown.loc[("symptom", "the raters"), "kappa"] == "0.75 [0.65, 0.85]"
+    assert shown.loc[("symptom", "majority"), "n"] == "72"
+    assert shown.loc[("symptom", CLASSIFIER), "kappa"] == shown.loc[("symptom", "plain words"), "kappa"]
+
+
+def test_what_was_not_learnt_is_withheld_and_has_no_threshold(report: Report) -> None:
+    verdict = report.verdicts.set_index("facet")["withheld"]
+    assert verdict.to_dict() == {"symptom": False, "reporter": True}
+    thresholds = report.abstention.set_index("facet")
+    assert 0 < thresholds.loc["symptom", "threshold"] <= 1
+    assert thresholds.loc["symptom", "low"] >= 0.8
+    assert np.isnan(thresholds.loc["reporter", "threshold"])
+
+
+def test_every_table_and_figure_is_written(report: Report, taxonomy: Taxonomy) -> None:
+    written = files(report, taxonomy)
+    for name in ("scores", "learning-curve", "reliability", "coverage", "confusion-symptom", "confusion-reporter"):
+        assert {f"{name}.csv", f"{name}.tex"} <= set(written)
+    for name in ("learning-curve", "reliability", "coverage", "confusion-symptom", "confusion-reporter"):
+        assert written[f"{name}.svg"].startswith(b"<?xml")
+        assert written[f"{name}.pdf"].startswith(b"%PDF")
+
+
+def test_two_processes_come_to_the_same_bytes(report: Report) -> None:
+    first, second = ({table.name: table.to_csv() for table in tables(of)} for of in (report, evaluated(jobs=2)))
+    assert {name for name in first if first[name] != second[name]} == set()
+    assert set(first) == set(second)
+
+
+def test_the_tables_agree_with_each_other(report: Report) -> None:
+    of = {table.name: table.frame for table in tables(report)}
+    scores = of["scores"].set_index(["protocol", "facet", "estimator", "measure"])["value"]
+    counts = of["confusion-symptom"].drop(columns="labelled").to_numpy()
+    assert scores[LEFT_OUT, "symptom", CLASSIFIER, "accuracy"] == pytest.approx(np.trace(counts) / counts.sum())
+    last = of["coverage"][of["coverage"]["facet"] == "symptom"].iloc[-1]
+    assert last["precision"] == pytest.approx(np.trace(counts) / counts.sum())
+    assert of["reliability"].groupby("facet")["n"].sum().to_dict() == {"reporter": 54, "symptom": 72}
+    assert set(of["scores"]["protocol"]) == {evaluation.protocol for evaluation in report.evaluations}
