@@ -472,6 +472,43 @@ def queue(
     _made([path])
 
 
+@app.command("evaluate")
+def evaluate(
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    beside: Annotated[
+        str | None, typer.Option(help="A study that labelled some of the store's threads, to test against its labels, too.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave several repositories out at once and repeat nothing: a first look.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use; the result does not depend on it.")] = 2,
+    folder: FolderOption = None,
+) -> None:
+    """Measure the classifier on threads that it did not learn from, beside baselines and people; write tables and figures."""
+    from pipeline.evaluating import evaluate_study, files, summary
+    from pipeline.files import write_folder
+    from pipeline.store.session import Store, database_url
+
+    described = _read_study(study)
+    store = Store(database_url(database, described.database))
+    other = None if beside is None else _read_study(beside)
+    report = evaluate_study(
+        store, described, beside=other, quick=quick, jobs=jobs, progress=_progress, say=lambda line: _ERR.print(Text(line))
+    )
+    store.close()
+    for evaluation in report.evaluations:
+        _print_frame(f"{described.title}: {evaluation.protocol}", summary(report, evaluation.protocol))
+    for merged in report.groups.merged:
+        typer.echo(f"Left out together, since they share a form or a name: {', '.join(merged)}.")
+    for worth in report.worth:
+        typer.echo(str(worth))
+    for row in report.verdicts[report.verdicts["withheld"]].itertuples():
+        typer.echo(f"Withheld: {row.facet}. {row.why}")
+    made = files(report, described.read_taxonomy())
+    _made_folder(write_folder(folder or described.build / "evaluation", made))
+
+
 @benchmark_app.command("nlbse24")
 def benchmark_nlbse24(
     data: Annotated[Path, typer.Option("--data", help="The folder with issues_train.csv and issues_test.csv.")],

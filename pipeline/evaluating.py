@@ -1,12 +1,14 @@
 """How good the classifier is: all protocols beside baselines and people, and the tables and figures that tell it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.analyze.figures import Chart, confusion_matrix, learning_curves, precision_by_coverage, reliability_diagram
+from pipeline.annotate.agreement import pair_by_position, pooled_kappa
 from pipeline.classify.baselines import majority, plain_words, stratified_random
 from pipeline.classify.evaluation import (
     LEFT_OUT,
@@ -16,18 +18,26 @@ from pipeline.classify.evaluation import (
     confusion,
     differences,
     evaluate,
+    evaluate_against,
     evaluate_left_out,
     evaluate_stratified,
-    evaluate_study,
     scores,
     verdicts,
 )
+from pipeline.classify.facets import CANDIDATES, FacetClassifier
 from pipeline.classify.groups import Groups, find_groups, several_repositories_out
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.learning_curve import SIZES, LearningCurve, Worth, learning_curve, worth_of_more
+from pipeline.classify.lexicon import LexicalModel
 from pipeline.classify.reliability import coverage, reliability, threshold_for
+from pipeline.classify.vectors import WordVectors
+from pipeline.collect.rater_sheets import read_rater_sheets
+from pipeline.errors import RedefectError
 from pipeline.export.tables import Table
+from pipeline.store.session import Store
+from pipeline.study import RaterSheetsSource, Study
 from pipeline.taxonomy import Taxonomy
+from pipeline.training import Progress, labelled_by, learn_vectors, material
 
 CLASSIFIER, RULES, MAJORITY, CHANCE, WORDS = "classifier", "rules", "majority", "stratified random", "plain words"
 
@@ -60,6 +70,8 @@ class Report:
         See `pipeline.classify.learning_curve`.
     groups
         What was never parted.
+    candidates
+        What the classifier chose from when it learnt from everything; empty if it chooses nothing.
     """
 
     evaluations: list[Evaluation]
@@ -74,6 +86,71 @@ class Report:
     curve: LearningCurve
     worth: list[Worth]
     groups: Groups
+    candidates: pd.DataFrame
+
+
+def evaluate_study(
+    store: Store,
+    study: Study,
+    *,
+    beside: Study | None = None,
+    quick: bool = False,
+    jobs: int = 1,
+    progress: Progress = iter,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Evaluate the classifier on all labels that a study can learn from: see `evaluate_all`.
+
+    Habits and word vectors come from all texts of the store, those to be tested on included: they hold no labels.
+
+    Parameters
+    ----------
+    beside
+        A study of the same taxonomy whose labels of threads in the store to be tested against.
+
+    Raises
+    ------
+    RedefectError
+        If there is nothing to learn from, or nothing to test against.
+    """
+    found = material(store, study, progress)
+    if found.lexicon is None:
+        raise RedefectError(f"{study.lexicon_path}: there are no written rules for the study's taxonomy; write some first.")
+    seed = study.seeds.resampling
+    vectors = learn_vectors(store, seed)
+    wordless = {name: weights for name, weights in CANDIDATES.items() if "vectors" not in name}
+    classifier = FacetClassifier(found.lexicon, vectors or WordVectors(seed=seed), candidates=CANDIDATES if vectors else wordless)
+    return evaluate_all(
+        found.labelled,
+        with_baselines(classifier, LexicalModel(found.lexicon), seed),
+        seed=seed,
+        study=None if beside is None else labelled_by(store, study, beside, found.habits),
+        raters=None if beside is None else raters_agreement(beside),
+        quick=quick,
+        jobs=jobs,
+        say=say,
+    )
+
+
+def raters_agreement(study: Study) -> pd.DataFrame | None:
+    """Return how well a study's two raters agreed in their last round, as written; None if there are no sheets of theirs.
+
+    Returns
+    -------
+    Columns `who`, `facet`, `n`, and Cohen's `kappa` with its 95 % interval `low`, `high`.
+    """
+    taxonomy = study.read_taxonomy()
+    rows = []
+    for source in study.sources:
+        if isinstance(source, RaterSheetsSource):
+            ratings = read_rater_sheets(study.root / source.path, source.sheets, taxonomy, lambda _: None)
+            last = source.sheets[-1].round
+            pairs = pair_by_position(pd.DataFrame(map(asdict, ratings)), last)
+            for facet in taxonomy.defect_facets:
+                kappa = pooled_kappa(pairs, [facet.id], study.seeds.resampling)
+                if kappa.n:
+                    rows.append((f"the study's raters, round '{last}'", facet.id, kappa.n, kappa.value, kappa.low, kappa.high))
+    return pd.DataFrame(rows, columns=["who", "facet", "n", "kappa", "low", "high"]) if rows else None
 
 
 def with_baselines(classifier: object, rules: object, seed: int) -> dict[str, object]:
@@ -124,9 +201,11 @@ def evaluate_all(
     human, hits = [] if raters is None else [raters], pd.DataFrame()
     if study is not None:
         say("the study's labels ...")
-        beside, hits = evaluate_study(labelled, study, estimators)
-        evaluations.append(beside)
+        against, hits = evaluate_against(labelled, study, estimators)
+        evaluations.append(against)
         human.insert(0, agreement_with(labelled, study, seed=seed).assign(who="annotators, with the study"))
+    say("candidates ...")
+    everything = copy(estimators[CLASSIFIER]).fit(labelled.documents, labelled.labels)
     say("learning curve ...")
     sizes = SIZES[1::2] if quick else SIZES
     curve = learning_curve(labelled, estimators[CLASSIFIER], groups, seed=seed, sizes=sizes, repeats=1 if quick else 3, jobs=jobs)
@@ -147,6 +226,7 @@ def evaluate_all(
         curve,
         worth_of_more(curve, int(groups.duplicates.max()) + 1),
         groups,
+        getattr(everything, "candidates_", pd.DataFrame()),
     )
 
 
@@ -218,6 +298,8 @@ def tables(report: Report) -> list[Table]:
         Table("worth", "What more labelled threads would add to kappa.", worth),
         Table("families", "Repositories that are left out together.", merged),
     ]
+    if len(report.candidates):
+        made.append(Table("candidates", "What the classifier chose from, facet by facet.", report.candidates))
     if len(report.hits):
         made.append(Table("hits", "How often any of a thread's defects was hit.", report.hits))
     for facet, predicted in left_out.predicted[CLASSIFIER].items():

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+from threadpoolctl import threadpool_limits
 
 from pipeline.annotate.agreement import pooled_kappa
 from pipeline.classify.groups import (
@@ -119,7 +119,7 @@ def evaluate_stratified(
     return evaluate(STRATIFIED, labelled, estimators, drawn, groups.duplicates, jobs=jobs)
 
 
-def evaluate_study(labelled: Labelled, study: Labelled, estimators: Estimators) -> tuple[Evaluation, pd.DataFrame]:
+def evaluate_against(labelled: Labelled, study: Labelled, estimators: Estimators) -> tuple[Evaluation, pd.DataFrame]:
     """Predict threads that another study has labelled, by a model that saw neither them nor near-duplicates of them.
 
     Returns

@@ -22,9 +22,9 @@ from pipeline.classify.evaluation import (
     agreement_with,
     confusion,
     differences,
+    evaluate_against,
     evaluate_left_out,
     evaluate_stratified,
-    evaluate_study,
     scores,
     verdicts,
 )
@@ -175,7 +175,7 @@ def test_another_study_s_threads_are_predicted_without_having_been_seen() -> Non
     study = own[rows]
     study.labels["symptom"] = ["hang", "crash", "lower-speed"]
     study.labels["reporter"] = ["adaptor", None, None]
-    evaluation, hits = evaluate_study(own, study, {"words": plain_words(), "majority": majority()})
+    evaluation, hits = evaluate_against(own, study, {"words": plain_words(), "majority": majority()})
     made = evaluation.predicted["words"]["symptom"]
     assert list(made.rows) == [40, 42]  # the first defect of each thread, below what is learnt from
     assert [str(made.classes[place]) for place in made.truth] == ["hang", "lower-speed"]
