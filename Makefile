@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings test coverage check bench bench-crawl bench-memory bench-prevalence stress-crawl clean
+.PHONY: all help study-data collect findings train test coverage check bench bench-crawl bench-memory bench-prevalence stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -48,6 +48,23 @@ data/build/demo/sample.csv: $(READY) $(STORE_CODE) $(REPLICA_CODE) data/studies/
 collect: $(READY) $(RAW_$(STUDY)) $(CRAWL_$(STUDY)) ## crawl the study STUDY and draw its sample (needs a token; not for the demo)
 	$(if $(CRAWL_$(STUDY)),,$(BIN)/redefect collect --study $(STUDY))
 	$(if $(CRAWL_$(STUDY)),,$(BIN)/redefect select issues --study $(STUDY))
+
+# The classifier: measured first, since the model's card tells how well it does and what it withholds.
+# The shipped model is the one of the study `denchmark`.
+DENCHMARK ?= ../shared/corpora/denchmark
+NLBSE24   ?= ../shared/corpora/nlbse24
+RAW_denchmark := data/raw/denchmark/denchmark-stage2-bugreports.tar.xz
+$(RAW_denchmark):
+	mkdir -p $(@D)
+	test -f $(DENCHMARK)/$(@F) || { echo "$(DENCHMARK)/$(@F) is missing: get Denchmark (see README.md) and name its folder in DENCHMARK"; exit 1; }
+	cp $(DENCHMARK)/$(@F) $@
+
+MODELS         = $(if $(filter denchmark,$(STUDY)),data/models,$(BUILD)/model)
+GATE           = $(if $(filter denchmark,$(STUDY)),--gate-data $(NLBSE24))
+train: $(BUILD)/flaws.csv data/raw/jiang2024/ready ## evaluate and train the classifier for the study STUDY (denchmark: the shipped one)
+	$(if $(CRAWL_$(STUDY))$(filter denchmark,$(STUDY)),,$(BIN)/redefect collect --study $(STUDY) --labelled)
+	$(BIN)/redefect evaluate --study $(STUDY) $(if $(filter denchmark,$(STUDY)),--beside cv-reengineering)
+	$(BIN)/redefect train --study $(STUDY) $(GATE) --folder $(MODELS)
 
 # The import writes inputs.mk: the files that it read, as further prerequisites of flaws.csv.
 -include $(BUILD)/inputs.mk

@@ -509,6 +509,43 @@ def evaluate(
     _made_folder(write_folder(folder or described.build / "evaluation", made))
 
 
+@app.command("train")
+def train_(
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="The folder that `redefect evaluate` wrote; else the study's below data/build.")
+    ] = None,
+    gate_data: Annotated[
+        Path | None, typer.Option(help="The folder of NLBSE'24, for the gate; else the shipped model's gate is taken.")
+    ] = None,
+    folder: FolderOption = None,
+) -> None:
+    """Train a classifier on a study's labels and the project's; write the model file and its card."""
+    from pipeline.store.session import Store, database_url
+    from pipeline.training import train
+
+    described = _read_study(study)
+    store = Store(database_url(database, described.database))
+    trained = train(
+        store,
+        described,
+        evaluation or described.build / "evaluation",
+        (folder or described.build / "model") / f"{described.taxonomy}.skops",
+        f"make train STUDY={described.name}",
+        gate_data=gate_data,
+        progress=_progress,
+        say=lambda line: _ERR.print(Text(line)),
+    )
+    store.close()
+    _print_frame("What was tried, on owners left out", trained.candidates.round(3))
+    for annotator, count in trained.material.counts.items():
+        typer.echo(f"{count:,} threads labelled by {annotator}.")
+    if trained.material.without_text:
+        typer.echo(f"{trained.material.without_text:,} labelled issues have no text in the store and were left out.")
+    _made(trained.files)
+
+
 @benchmark_app.command("nlbse24")
 def benchmark_nlbse24(
     data: Annotated[Path, typer.Option("--data", help="The folder with issues_train.csv and issues_test.csv.")],

@@ -24,20 +24,19 @@ from pipeline.classify.evaluation import (
     scores,
     verdicts,
 )
-from pipeline.classify.facets import CANDIDATES, FacetClassifier
 from pipeline.classify.groups import Groups, find_groups, several_repositories_out
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.learning_curve import SIZES, LearningCurve, Worth, learning_curve, worth_of_more
 from pipeline.classify.lexicon import LexicalModel
 from pipeline.classify.reliability import coverage, reliability, threshold_for
-from pipeline.classify.vectors import WordVectors
 from pipeline.collect.rater_sheets import read_rater_sheets
 from pipeline.errors import RedefectError
 from pipeline.export.tables import Table
+from pipeline.material import Progress, labelled_by, material
 from pipeline.store.session import Store
 from pipeline.study import RaterSheetsSource, Study
 from pipeline.taxonomy import Taxonomy
-from pipeline.training import Progress, labelled_by, learn_vectors, material
+from pipeline.training import untrained
 
 CLASSIFIER, RULES, MAJORITY, CHANCE, WORDS = "classifier", "rules", "majority", "stratified random", "plain words"
 
@@ -117,9 +116,7 @@ def evaluate_study(
     if found.lexicon is None:
         raise RedefectError(f"{study.lexicon_path}: there are no written rules for the study's taxonomy; write some first.")
     seed = study.seeds.resampling
-    vectors = learn_vectors(store, seed)
-    wordless = {name: weights for name, weights in CANDIDATES.items() if "vectors" not in name}
-    classifier = FacetClassifier(found.lexicon, vectors or WordVectors(seed=seed), candidates=CANDIDATES if vectors else wordless)
+    classifier = untrained(found, store, study)
     return evaluate_all(
         found.labelled,
         with_baselines(classifier, LexicalModel(found.lexicon), seed),

@@ -1,192 +1,168 @@
-"""What a classifier is trained on, brought together from a study's store, its labels, and those of the project."""
+"""The training of a classifier for a study: its facets, its gate, where it abstains, and the card that goes with it."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import platform
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
-from pipeline.classify.features import vector_words
-from pipeline.classify.habits import Habits, learn_habits
-from pipeline.classify.labelled import Labelled
-from pipeline.classify.lexicon import Lexicon, read_lexicon
-from pipeline.classify.text import Document, read_document
+from pipeline.classify.facets import CANDIDATES, FacetClassifier
+from pipeline.classify.gate import Gate
+from pipeline.classify.model_card import write_card
+from pipeline.classify.model_file import Classifier, in_order, read_model, write_model
+from pipeline.classify.nlbse import CLASSES, TEST, TRAIN, read_split
 from pipeline.classify.vectors import WordVectors
+from pipeline.classifying import shipped_model
+from pipeline.documents import read_text
 from pipeline.errors import RedefectError
-from pipeline.facts import IssueReference, Label
-from pipeline.importing import project_labels, study_labels
-from pipeline.store import read
+from pipeline.files import sha256
+from pipeline.importing import study_inputs
+from pipeline.material import Material, Progress, learn_vectors, material
 from pipeline.store.session import Store
-from pipeline.study import Study, Verdict
-from pipeline.thread import Thread
+from pipeline.study import Study
 
-PROJECT_VERDICTS = (Verdict(annotator="adjudicated", round="adjudicated"), Verdict(annotator="auto-c", round="single"))
-"""Whose labels of `data/annotations` are learnt from, best first: see the data sheet there."""
+ABOUT = "data/models/ABOUT.md"
+"""What the card of any model says in people's words."""
 
-FEWEST_THREADS_FOR_VECTORS = 5_000
-"""Threads of a store that word vectors are learnt from; below, those of the shipped model serve better."""
-
-_FEWEST_LABELS = 30
-"""Of a facet, below which nothing can be learnt and nothing measured."""
-
-_GATE = "gate"
-_MOST_OF_BODY = 3_000
-
-Progress = Callable[[Iterable[Thread]], Iterable[Thread]]
+_PACKAGES = ("numpy", "scikit-learn", "scipy", "skops")
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What there is to learn from.
+class Trained:
+    """What was trained, on what, and which files hold it; `candidates` is the table of what was tried for each facet."""
 
-    Attributes
+    material: Material
+    classifier: Classifier
+    candidates: pd.DataFrame
+    files: list[Path]
+
+
+def untrained(found: Material, store: Store, study: Study) -> FacetClassifier:
+    """Return the classifier of facets for a study, before it has learnt from labels.
+
+    Its word vectors are learnt from the store, or are those of the shipped model if the store has too few threads. Without
+    either, it reads words alone.
+    """
+    vectors = learn_vectors(store, study.seeds.resampling)
+    if vectors is None:
+        try:
+            vectors = read_model(shipped_model()).facets.vectors  # type: ignore[attr-defined]  # a FacetClassifier
+        except RedefectError:
+            wordless = {name: weights for name, weights in CANDIDATES.items() if "vectors" not in name}
+            return FacetClassifier(found.lexicon, WordVectors(), candidates=wordless)
+    return FacetClassifier(found.lexicon, vectors)
+
+
+def train(
+    store: Store,
+    study: Study,
+    evaluation: Path,
+    model: Path,
+    rebuild: str,
+    *,
+    gate_data: Path | None = None,
+    progress: Progress = iter,
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train on all labels that a study can learn from, and write the model file, its card and the table of candidates.
+
+    One training is like another to the byte: one thread computes, and nothing is left to chance.
+
+    Parameters
     ----------
-    labelled
-        The defects, with their facets.
-    gated
-        Threads and whether each holds a defect, `defect` or `no-defect`.
-    habits, lexicon
-        By which documents were read, and the written rules, None if there are none for the taxonomy.
-    counts
-        Threads by annotator and round.
-    without_text
-        Labelled issues whose text the store does not hold.
-    threads
-        How many the store holds.
-    """
-
-    labelled: Labelled
-    gated: tuple[list[Thread], list[str]]
-    habits: Habits
-    lexicon: Lexicon | None
-    counts: dict[str, int]
-    without_text: int
-    threads: int
-
-
-def material(store: Store, study: Study, progress: Progress = iter) -> Material:
-    """Read what a classifier for a study can learn from.
-
-    A thread's labels are those of the study's verdict, or else the best of the project's own (of `data/annotations`, which
-    studies that are fictional do without).
+    evaluation
+        The folder that `redefect evaluate` wrote for the study: it tells where to abstain and what to withhold.
+    rebuild
+        The command that trains anew, for the card.
+    gate_data
+        The folder of NLBSE'24; without it, the gate is the shipped model's.
 
     Raises
     ------
     RedefectError
-        If no labelled issue has a text in the store.
+        If there is nothing to learn from, no evaluation, or neither gate data nor a shipped model.
     """
-    with store.reading() as connection:
-        known = read.labels(connection, study.name)
-    chosen = _chosen(_as_labels(known), [study.verdict])
-    if not study.fictional:
-        for issue, labels in _chosen(project_labels(study), PROJECT_VERDICTS).items():
-            chosen.setdefault(issue, labels)
-    return _material(store, study, chosen, progress)
+    tables = {name: pd.read_csv(_made(evaluation / f"{name}.csv")) for name in ("scores", "verdicts", "abstention", "human")}
+    found = material(store, study, progress)
+    with threadpool_limits(1):
+        say("word vectors ...")
+        facets = untrained(found, store, study)
+        say("facets ...")
+        facets.fit(found.labelled.documents, found.labelled.labels)
+        say("gate ...")
+        gate = read_model(shipped_model()).gate if gate_data is None else _gate(gate_data, found)
+    named = tables["abstention"].dropna(subset="threshold")
+    withheld = tables["verdicts"].loc[tables["verdicts"]["withheld"], "facet"]
+    classifier = Classifier(
+        name=study.taxonomy,
+        gate=gate,
+        facets=facets,
+        categories=in_order(study.read_taxonomy(), facets.facets_),
+        thresholds=dict(sorted(zip(named["facet"], named["threshold"].astype(float), strict=True))),
+        withheld=tuple(sorted(withheld)),
+        habits=found.habits,
+        data=_hashes(study, gate_data),
+        versions={"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+    )
+    write_model(model, classifier)
+    text = read_text(study.root / ABOUT) + "\n\n" + _counts(found)
+    card = write_card(model, classifier, text, _metrics(tables, facets.candidates_), rebuild)
+    return Trained(found, classifier, facets.candidates_, [model, card])
 
 
-def labelled_by(store: Store, study: Study, other: Study, habits: Habits) -> Labelled:
-    """Return the threads of a study's store that another study's verdict labels, with the labels of that study's files.
+def _gate(folder: Path, found: Material) -> Gate:
+    """Train the gate on NLBSE'24 and on what the annotators said.
 
-    Raises
-    ------
-    RedefectError
-        If the other study's files are missing, or the store holds none of its threads.
+    Of a thread without a defect they did not say whether it is a question or a wish: that is what a first gate makes of it.
     """
-    chosen = _chosen(study_labels(other), [other.verdict])
-    documents = {}
-    with store.reading() as connection:
-        for thread in read.threads(connection, sorted({repository for repository, _ in chosen})):
-            if (key := (thread.repository.casefold(), thread.number)) in chosen:
-                documents[key] = read_document(thread, habits)
-    if not documents:
-        raise RedefectError(f"The store of study '{study.name}' holds no thread that study '{other.name}' labels.")
-    return _labelled({key: chosen[key] for key in sorted(documents)}, documents, other)
+    splits = [read_split(folder / name) for name in (TRAIN, TEST)]
+    threads = [thread for split in splits for thread in split.threads]
+    labels = [label for split in splits for label in split.labels]
+    first = Gate().fit(threads, labels)
+    own, said = found.gated
+    targets = first.predict_proba(own)
+    bug = CLASSES.index("bug")
+    holds = np.array([category == "defect" for category in said])
+    targets[:, bug] = 0
+    targets /= targets.sum(axis=1, keepdims=True)
+    targets[holds] = np.eye(len(CLASSES))[bug]
+    certain = np.eye(len(CLASSES))[[CLASSES.index(label) for label in labels]]
+    named = [CLASSES[column] for column in targets.argmax(axis=1)]
+    return Gate().fit([*threads, *own], [*labels, *named], np.vstack([certain, targets]))
 
 
-def learn_vectors(store: Store, seed: int) -> WordVectors | None:
-    """Learn word vectors from the titles and bodies of all threads of a store; None if they are too few."""
-    texts = _Texts(store)
-    if sum(1 for _ in texts) < FEWEST_THREADS_FOR_VECTORS:
-        return None
-    return WordVectors(seed=seed).fit(texts)
+def _hashes(study: Study, gate_data: Path | None) -> dict[str, str]:
+    paths = [*study_inputs(study), study.lexicon_path, *sorted((study.root / "data" / "annotations").glob("*.csv"))]
+    if gate_data is not None:
+        paths += [gate_data / TRAIN, gate_data / TEST]
+    return {path.name: sha256(path) for path in sorted(set(paths)) if path.is_file()}
 
 
-class _Texts:
-    """The words of each thread in a store, read anew each time that they are gone through, so that no corpus lies in memory."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __iter__(self) -> Iterator[list[str]]:
-        with self._store.reading() as connection:
-            for thread in read.threads(connection):
-                yield vector_words(f"{thread.title}\n{(thread.body or '')[:_MOST_OF_BODY]}")
-
-
-_Key = tuple[str, int]
-_Chosen = dict[_Key, list[Label]]
-
-
-def _material(store: Store, study: Study, chosen: _Chosen, progress: Progress) -> Material:
-    with store.reading() as connection:
-        habits = learn_habits(progress(read.threads(connection)))
-    threads: dict[_Key, Thread] = {}
-    count = 0
-    with store.reading() as connection:
-        for thread in read.threads(connection):
-            count += 1
-            if (key := (thread.repository.casefold(), thread.number)) in chosen:
-                threads[key] = thread
-    if not threads:
-        raise RedefectError(
-            f"The store of study '{study.name}' holds no text of a labelled issue; "
-            f"run `redefect collect --labelled --study {study.name}` first."
-        )
-    found = {key: chosen[key] for key in sorted(threads)}
-    documents = {key: read_document(thread, habits) for key, thread in threads.items()}
-    gates = [(threads[key], label.category) for key, labels in found.items() for label in labels if label.facet == _GATE]
-    by_annotator = Counter(f"{labels[0].annotator}, {labels[0].round}" for labels in found.values())
-    path = study.lexicon_path
-    return Material(
-        labelled=_labelled(found, documents, study),
-        gated=([thread for thread, _ in gates], [category for _, category in gates]),
-        habits=habits,
-        lexicon=read_lexicon(path, study.read_taxonomy()) if path.is_file() else None,
-        counts=dict(sorted(by_annotator.items())),
-        without_text=len(chosen) - len(threads),
-        threads=count,
+def _counts(found: Material) -> str:
+    of = "; ".join(f"{annotator}: {count:,}" for annotator, count in found.counts.items())
+    return (
+        f"Threads that were learnt from, by annotator and round: {of}. Labelled threads without a text in the store: "
+        f"{found.without_text:,}. Word vectors and habits were learnt from the texts of {found.threads:,} threads."
     )
 
 
-def _labelled(chosen: _Chosen, documents: dict[_Key, Document], study: Study) -> Labelled:
-    """Make a row a defect, and a column for each facet of defects that has labels enough."""
-    facets = [facet.id for facet in study.read_taxonomy().defect_facets]
-    rows: list[dict[str, str]] = []
-    of: list[Document] = []
-    for key, labels in chosen.items():
-        for defect in sorted({label.defect for label in labels if label.defect}):
-            rows.append({label.facet: label.category for label in labels if label.defect == defect and label.facet in facets})
-            of.append(documents[key])
-    frame = pd.DataFrame(rows, columns=facets, dtype=object)
-    enough = [facet for facet in facets if frame[facet].notna().sum() >= min(_FEWEST_LABELS, len(frame))]
-    frame = frame[[facet for facet in enough if frame[facet].nunique() > 1]]
-    return Labelled(of, frame.astype(object).where(frame.notna(), None))
+def _metrics(tables: dict[str, pd.DataFrame], candidates: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    scores = tables["scores"]
+    shown = scores[scores["measure"].isin(["kappa", "macro_f1", "calibration_error"])]
+    return {
+        "Verdicts": tables["verdicts"],
+        "Scores, with 95 % intervals": shown,
+        "Where it abstains": tables["abstention"],
+        "How well people and annotators agree": tables["human"],
+        "What was tried, on owners left out": candidates,
+    }
 
 
-def _chosen(labels: Iterable[Label], verdicts: Sequence[Verdict]) -> _Chosen:
-    """Return each issue's labels by the first of the verdicts that says anything of it."""
-    by: dict[tuple[str, str], _Chosen] = {(v.annotator, v.round): {} for v in verdicts}
-    for label in labels:
-        if (issues := by.get((label.annotator, label.round))) is not None:
-            issues.setdefault((label.issue.repository.casefold(), label.issue.number), []).append(label)
-    chosen: _Chosen = {}
-    for issues in by.values():
-        for key, found in issues.items():
-            chosen.setdefault(key, found)
-    return chosen
-
-
-def _as_labels(frame: pd.DataFrame) -> Iterator[Label]:
-    columns = ["defect", "facet", "category", "value", "annotator", "round"]
-    for repository, number, *said in frame[["repository", "number", *columns]].to_numpy().tolist():
-        yield Label(IssueReference(repository, number), *said)
+def _made(path: Path) -> Path:
+    if not path.is_file():
+        raise RedefectError(f"{path}: there is no such file; run `redefect evaluate` for the study first.")
+    return path
