@@ -35,12 +35,15 @@ from pipeline.classify.vectors import WordVectors
 Matrix = Any
 """A dense or a sparse matrix, whose types have nothing in common."""
 
-_SPARSE: dict[str, int] = {"title": 2, "opening": 2, "comments": 2, "signals": 2, "rules": 2}
-"""Blocks of single terms, and in how many threads a term has to stand."""
+_SPARSE = ("opening", "comments", "signals", "rules")
+"""Blocks of single terms."""
+
+_MIN_DF = 3
+"""In how many threads a term has to stand."""
 
 _VECTORS = ("opening vectors", "comment vectors", "all vectors")
 
-_WORDS = {"title": 1.0, "opening": 1.0, "comments": 1.0, "signals": 1.0}
+_WORDS = {"opening": 1.0, "comments": 1.0, "signals": 1.0}
 _MEANINGS = dict.fromkeys(_VECTORS, 1.0)
 CANDIDATES: Mapping[str, Mapping[str, float]] = {
     "rules": {"rules": 1.0},
@@ -51,7 +54,7 @@ CANDIDATES: Mapping[str, Mapping[str, float]] = {
 }
 """What a facet's model may read: blocks and their weights, of which `fit` takes for each facet the one that serves it best."""
 
-ALPHAS = (0.3, 0.6)
+ALPHAS = (0.5, 1.0, 2.0)
 """How strongly weights may be held back."""
 
 _BALANCE = 0.4
@@ -231,11 +234,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _fit_blocks(self, documents: Sequence[Document]) -> dict[str, Matrix]:
         read = [blocks(document, self.lexicon) for document in documents]
         wanted = {name for weights in self.candidates.values() for name in weights}
-        self.terms_ = {
-            name: HashedTerms(min_df).fit([getattr(of, name) for of in read])
-            for name, min_df in _SPARSE.items()
-            if name in wanted
-        }
+        self.terms_ = {name: HashedTerms(_MIN_DF).fit([getattr(of, name) for of in read]) for name in _SPARSE if name in wanted}
         self.means_ = {
             name: self.vectors.transform(_vector_texts(name, read)).mean(axis=0) for name in _VECTORS if name in wanted
         }

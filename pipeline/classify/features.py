@@ -18,11 +18,8 @@ _WRITTEN: tuple[Kind, ...] = ("prose", "traceback")
 _OWN: tuple[Kind, ...] = ("prose", "code", "traceback", "log", "versions")
 """Not quotes and boilerplate, which are other people's words."""
 
-_TITLE: tuple[Origin, ...] = ("title",)
 _OPENING: tuple[Origin, ...] = ("title", "body")
 _COMMENTS: tuple[Origin, ...] = ("comment", "answer")
-_SHORTEST, _LONGEST = 2, 5
-"""Of the runs of characters that are read in titles."""
 
 
 class Blocks(NamedTuple):
@@ -30,8 +27,6 @@ class Blocks(NamedTuple):
 
     Attributes
     ----------
-    title
-        Runs of characters within the title's words.
     opening
         Words of title and body, and pairs of neighbours, of prose and tracebacks.
     comments
@@ -44,7 +39,6 @@ class Blocks(NamedTuple):
         What may have a vector (`pipeline.classify.vectors`): words of title and body, of code and logs, too; of the comments.
     """
 
-    title: Sequence[str]
     opening: Sequence[str]
     comments: Sequence[str]
     signals: Sequence[str]
@@ -64,12 +58,10 @@ class Place(NamedTuple):
 
 def blocks(document: Document, lexicon: Lexicon | None) -> Blocks:
     """Return the terms of a document."""
-    title = [word for _, words in _words(document, _TITLE, _OWN) for word in words]
     written = [words for _, words in _words(document, _OPENING, _WRITTEN)]
     opening = [word for _, words in _words(document, _OPENING, _OWN) for word in words]
     comments = [word for _, words in _words(document, _COMMENTS, _OWN) for word in words]
     return Blocks(
-        title=[run for word in title for run in runs(word)],
         opening=[term for words in written for term in (*words, *map(" ".join, pairwise(words)))],
         comments=comments,
         signals=document.names(origins=_OPENING),
@@ -87,8 +79,6 @@ def places(document: Document, lexicon: Lexicon | None) -> Iterator[tuple[str, s
             if block == "opening":
                 for (first, begin), (second, end) in pairwise(zip(words, place, strict=True)):
                     yield block, f"{first} {second}", begin._replace(end=end.end)
-    for place, words in _word_places(document, _TITLE, _OWN):
-        yield from (("title", run, at) for word, at in zip(words, place, strict=True) for run in runs(word))
     for place, words in _word_places(document, _COMMENTS, _OWN):
         for word, at in zip(words, place, strict=True):
             yield "comments", word, at
@@ -108,14 +98,6 @@ def vector_words(text: str) -> list[str]:
 def with_vectors(words: Collection[str]) -> list[str]:
     """Keep the words that may have a vector: names and words, no numbers."""
     return [word for word in words if _HAS_VECTOR.match(word)]
-
-
-def runs(word: str) -> Iterator[str]:
-    """Yield the runs of characters in a word; its ends count as characters."""
-    padded = f" {word} "
-    for length in range(_SHORTEST, min(_LONGEST, len(padded)) + 1):
-        for start in range(len(padded) - length + 1):
-            yield padded[start : start + length]
 
 
 def _words(document: Document, origins: Collection[Origin], kinds: Collection[Kind]) -> Iterator[tuple[int, list[str]]]:

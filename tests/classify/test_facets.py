@@ -16,7 +16,7 @@ from pipeline.taxonomy import read_taxonomy
 from pipeline.thread import Thread
 
 LEXICON = read_lexicon(CHECKOUT / "taxonomy/lexicons/jiang2024.yaml", read_taxonomy(CHECKOUT / "taxonomy/jiang2024.yaml"))
-WORDS = {"title": 1.0, "opening": 1.0}
+WORDS = {"opening": 1.0}
 
 # What each stage's threads say, and which cause goes with it. Every third thread says nothing of its cause.
 SAYS = {"environment": "installing pip wheel compiler", "training": "epoch loss optimizer diverges"}

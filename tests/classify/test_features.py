@@ -5,7 +5,7 @@ from conftest import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.classify.features import Place, blocks, places, runs, vector_words
+from pipeline.classify.features import Place, blocks, places, vector_words
 from pipeline.classify.lexicon import read_lexicon
 from pipeline.classify.text import Document, read_document
 from pipeline.taxonomy import read_taxonomy
@@ -33,7 +33,6 @@ def text_at(thread: Thread, place: Place) -> str:
 
 def test_each_block_reads_its_part_of_the_thread() -> None:
     found = blocks(read_document(THREAD), LEXICON)
-    assert "cuda" in found.title
     assert {"nan", "becomes nan", "cuda out"} <= set(found.opening)
     assert set(found.comments) == {"try", "a", "smaller", "batch"}
     assert "GPU:memory" in found.signals
@@ -53,10 +52,6 @@ def test_pairs_do_not_reach_from_one_part_to_the_next() -> None:
 
 def test_without_rules_none_hit() -> None:
     assert blocks(read_document(THREAD), None).rules == []
-
-
-def test_runs_of_a_word_know_its_ends() -> None:
-    assert list(runs("ab")) == [" a", "ab", "b ", " ab", "ab ", " ab "]
 
 
 def test_numbers_have_no_vector() -> None:
@@ -82,7 +77,7 @@ def test_terms_stand_where_they_are_said_to(title: str, body: str, comment: str)
         assert len(text) == place.end - place.start
         if block in ("opening_words", "comments"):
             assert len(text) == len(term)
-    for block in ("title", "opening", "comments", "signals", "rules"):
+    for block in ("opening", "comments", "signals", "rules"):
         assert seen.get(block, set()) == set(getattr(found, block))
     assert set(found.opening_words) <= seen.get("opening_words", set())
 
@@ -92,7 +87,7 @@ def test_the_longest_threads_are_read_to_a_limit() -> None:
     assert len(blocks(document, LEXICON).opening) < 3_000
 
 
-@pytest.mark.parametrize("name", ["title", "opening", "comments", "rules", "opening_words"])
+@pytest.mark.parametrize("name", ["opening", "comments", "rules", "opening_words"])
 def test_real_threads_fill_each_block(denchmark: Path, name: str) -> None:
     from pipeline.importing import read_threads
 
