@@ -6,7 +6,7 @@ phrases, in the title, and in the beginning of the body and of the first comment
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from itertools import chain, product
@@ -163,6 +163,7 @@ class Lexicon:
         self._places = [frozenset(("answer", *rule.places) if "comment" in rule.places else rule.places) for rule in self.rules]
         self._ids = [rule.id for rule in self.rules]
         self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
+        self._votes = {r.id: [(facet, cat, getattr(self.weights, force)) for force, facet, cat in r.votes] for r in self.rules}
         self._vocab = Vocab()
         self._runs = PhraseMatcher(self._vocab, attr="ORTH")
         self._by_place: list[tuple[int, list[_Slot]]] = []
@@ -190,7 +191,12 @@ class Lexicon:
             lambda name: tuple(dict.fromkeys(number for matches, number in globs if matches(name)))
         )
         self._of_kind = {kind: [n for n, rule in enumerate(self.rules) if kind in rule.kinds] for kind in KINDS}
-        self._dependent = [n for n, rule in enumerate(self.rules) if rule.all_of or rule.none_of]
+        self._dependent = [
+            (number, {self._numbers[other] for other in rule.all_of}, {self._numbers[other] for other in rule.none_of})
+            for number, rule in enumerate(self.rules)
+            if rule.all_of or rule.none_of
+        ]
+        self._alone = {n for n, rule in enumerate(self.rules) if not (rule.phrases or rule.signals or rule.kinds)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the rules as written: matchers are made of them anew."""
@@ -212,6 +218,17 @@ class Lexicon:
                     first[key] = found
         self._settle(document, first)
         return [Hit(self._ids[key[0]], *first[key][1:]) for key in sorted(first, key=_in_order)]
+
+    def votes(self, hits: Iterable[Hit]) -> dict[tuple[str, str], float]:
+        """Return what the rules that hit say together: of each facet and category that one votes for, the sum of the weights.
+
+        The votes of a rule are counted once, however often it hits.
+        """
+        votes: dict[tuple[str, str], float] = {}
+        for rule in dict.fromkeys(hit.rule for hit in hits):
+            for facet, category, weight in self._votes[rule]:
+                votes[facet, category] = votes.get((facet, category), 0.0) + weight
+        return votes
 
     def _found(self, document: Document) -> Iterator[_Found]:
         for part in document.parts:
@@ -255,25 +272,18 @@ class Lexicon:
     def _settle(self, document: Document, first: dict[tuple[int, Origin, int | None], _Found]) -> None:
         """Take away and add what other rules' hits decide, in the order of the file, since rules name only those above."""
         hit = {key[0] for key in first}
-        for number in self._dependent:
-            rule = self.rules[number]
-            holds = all(self._numbers[other] in hit for other in rule.all_of) and not any(
-                self._numbers[other] in hit for other in rule.none_of
-            )
-            alone = not (rule.phrases or rule.signals or rule.kinds)
-            if not holds:
-                for key in [key for key in first if key[0] == number]:
-                    del first[key]
-                hit.discard(number)
-            elif alone:
-                if rule.all_of:
-                    shown = min((first[key] for key in first if key[0] == self._numbers[rule.all_of[0]]), key=_in_order)
-                elif document.parts:
-                    part = document.parts[0]
-                    shown = _Found(number, part.origin, part.comment, part.start, part.end)
-                else:
-                    continue
-                first[number, shown.origin, shown.comment] = shown._replace(rule=number)
+        for number, needed, barred in self._dependent:
+            if not (needed <= hit and barred.isdisjoint(hit)):
+                if number in hit:
+                    hit.remove(number)
+                    for key in [key for key in first if key[0] == number]:
+                        del first[key]
+            elif number in self._alone and document.parts:
+                shown: Any = document.parts[0]
+                if self.rules[number].all_of:
+                    leading = self._numbers[self.rules[number].all_of[0]]
+                    shown = first[min((key for key in first if key[0] == leading), key=_in_order)]
+                first[number, shown.origin, shown.comment] = _Found(number, shown.origin, shown.comment, shown.start, shown.end)
                 hit.add(number)
 
 
@@ -304,7 +314,7 @@ def read_lexicon(path: Path, taxonomy: Taxonomy) -> Lexicon:
 class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """Labels by written rules alone: the shares of the categories, and what the rules that hit say for each.
 
-    The votes of a rule are counted once a thread, however often it hits. Nothing but the shares is learnt.
+    Nothing but the shares is learnt.
 
     Parameters
     ----------
@@ -329,19 +339,13 @@ class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def predict_proba(self, documents: Sequence[Document]) -> list[np.ndarray]:
         """Return of each facet a row a document, with a probability for each of its classes."""
-        weight = {force: getattr(self.lexicon.weights, force) for force in FORCES}
         place = {(f, str(c)): (i, j) for i, f in enumerate(self.facets_) for j, c in enumerate(self.classes_[i])}
-        of_rule = {
-            rule.id: [
-                (*place[facet, category], weight[force]) for force, facet, category in rule.votes if (facet, category) in place
-            ]
-            for rule in self.lexicon.rules
-        }
         scores = [np.tile(np.log(shares), (len(documents), 1)) for shares in self.shares_]
         for row, document in enumerate(documents):
-            for rule in dict.fromkeys(hit.rule for hit in self.lexicon.hits(document)):
-                for facet, category, by in of_rule[rule]:
-                    scores[facet][row, category] += by
+            for category, votes in self.lexicon.votes(self.lexicon.hits(document)).items():
+                if category in place:
+                    facet, column = place[category]
+                    scores[facet][row, column] += votes
         return [np.asarray(softmax(score, axis=1)) if score.size else score for score in scores]
 
     def predict(self, documents: Sequence[Document]) -> np.ndarray:
