@@ -105,13 +105,15 @@ def evaluate_study(
     Parameters
     ----------
     beside
-        A study of the same taxonomy whose labels of threads in the store to be tested against.
+        Another study of the same taxonomy, against whose labels of threads in the store to test, too.
 
     Raises
     ------
     RedefectError
         If there is nothing to learn from, or nothing to test against.
     """
+    if beside is not None and beside.name == study.name:
+        raise RedefectError(f"Study '{study.name}' cannot be tested against its own labels; name another by --beside, or none.")
     found = material(store, study, progress)
     if found.lexicon is None:
         raise RedefectError(f"{study.lexicon_path}: there are no written rules for the study's taxonomy; write some first.")

@@ -1,11 +1,29 @@
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import CHECKOUT, Run
 from stories import labelled
 
 from pipeline.classify.baselines import majority, plain_words
-from pipeline.classify.evaluation import LEFT_OUT
-from pipeline.evaluating import CLASSIFIER, Report, evaluate_all, files, summary, tables, with_baselines
+from pipeline.classify.evaluation import LEFT_OUT, agreement_with
+from pipeline.classify.labelled import Labelled
+from pipeline.classify.text import Document
+from pipeline.collect.label_files import read_labels
+from pipeline.evaluating import (
+    CLASSIFIER,
+    Report,
+    evaluate_all,
+    files,
+    raters_agreement,
+    summary,
+    tables,
+    with_baselines,
+)
+from pipeline.facts import Label
+from pipeline.importing import study_labels
+from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
 RATERS = pd.DataFrame([("the raters", "symptom", 20, 0.75, 0.65, 0.85)], columns=["who", "facet", "n", "kappa", "low", "high"])
@@ -68,3 +86,39 @@ def test_the_tables_agree_with_each_other(report: Report) -> None:
     assert last["precision"] == pytest.approx(np.trace(counts) / counts.sum())
     assert of["reliability"].groupby("facet")["n"].sum().to_dict() == {"reporter": 54, "symptom": 72}
     assert set(of["scores"]["protocol"]) == {evaluation.protocol for evaluation in report.evaluations}
+
+
+def without_texts(labels: Iterable[Label], taxonomy: Taxonomy) -> Labelled:
+    """Labels as they are, of documents of which nothing but the name is known."""
+    rows: dict[tuple[str, int, int], dict[str, str]] = {}
+    for label in sorted((label for label in labels if label.defect), key=lambda of: (of.issue, of.defect)):
+        issue = (label.issue.repository.casefold(), label.issue.number, label.defect)
+        rows.setdefault(issue, {})[label.facet] = label.category
+    documents = [Document(repository, number, (), ()) for repository, number, _ in rows]
+    facets = [facet.id for facet in taxonomy.defect_facets]
+    return Labelled(documents, pd.DataFrame(rows.values(), columns=facets, dtype=object))
+
+
+def test_people_agree_as_the_data_sheet_of_the_annotations_says(published: OpenStudy) -> None:
+    study = published.study
+    sheet = (CHECKOUT / "data" / "annotations" / "README.md").read_text()
+    said = {row[0]: row[1:] for line in sheet.splitlines() if len(row := [c.strip() for c in line.strip("|").split("|")]) == 3}
+    ours = read_labels(CHECKOUT / "data" / "annotations" / "labels.csv", published.taxonomy, lambda _: None)
+    annotated = without_texts((label for label in ours if label.round == "adjudicated"), published.taxonomy)
+    theirs = without_texts(study_labels(study), published.taxonomy)
+    with_study = agreement_with(annotated, theirs, seed=1).set_index("facet")["kappa"]
+    raters = raters_agreement(study)
+    assert raters is not None
+    among_raters = raters.set_index("facet")["kappa"]
+    for facet in ("symptom", "stage", "manifestation", "root-cause", "defect-type"):
+        assert said[facet] == [f"{with_study[facet]:.2f}", f"{among_raters[facet]:.2f}"]
+    assert said["reporter"] == [f"{with_study['reporter']:.2f}", ""]
+
+
+def test_a_study_without_raters_sheets_has_no_agreement_of_raters(demo: OpenStudy) -> None:
+    assert raters_agreement(demo.study) is None
+
+
+def test_the_command_says_what_is_missing(redefect: Run) -> None:
+    done = redefect("evaluate", "--study", "demo", expect=1)
+    assert "holds no text of a labelled issue" in done.stderr

@@ -163,8 +163,8 @@ def agreement_with(labelled: Labelled, study: Labelled, *, seed: int) -> pd.Data
             [(item, facet, values[a], values[b]) for item, (a, b) in enumerate(pairs)],
             columns=["item", "facet", "first", "second"],
         ).dropna()
-        kappa = pooled_kappa(said, [facet], seed) if len(said) else None
-        if kappa is not None and np.isfinite(kappa.value):
+        if len({*said["first"], *said["second"]}) > 1:  # else kappa is undefined
+            kappa = pooled_kappa(said, [facet], seed)
             rows.append((facet, kappa.n, kappa.value, kappa.low, kappa.high))
     return pd.DataFrame(rows, columns=["facet", "n", "kappa", "low", "high"])
 
