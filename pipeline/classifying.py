@@ -22,13 +22,13 @@ from scipy.sparse import csr_matrix, vstack
 from threadpoolctl import threadpool_limits
 
 from pipeline import __version__
-from pipeline.classify.model_file import Classifier, Prediction
+from pipeline.classify.model_file import Classifier, Prediction, likeliest
 from pipeline.classify.queue import Queued, queued, ranked, vectors
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
 from pipeline.files import sha256
 from pipeline.store import read
-from pipeline.store.predictions import put_predictions, settled
+from pipeline.store.predictions import Said, put_predictions, settled
 from pipeline.store.session import Store
 from pipeline.store.write import put_run
 from pipeline.study import Study
@@ -122,11 +122,12 @@ def classify_store(
             for prediction in unit:
                 _count(report, prediction)
                 of = {
-                    facet: guess.probabilities
+                    facet: Said(guess.probabilities, guess.category, guess.abstained)
                     for facet, guess in prediction.facets.items()
                     if withheld or facet not in classifier.withheld
                 }
-                stored[IssueReference(prediction.repository, prediction.number)] = {GATE_FACET: prediction.gate} | of
+                gate = Said(prediction.gate, likeliest(prediction.gate), abstained=False)
+                stored[IssueReference(prediction.repository, prediction.number)] = {GATE_FACET: gate} | of
             with store.writing() as writing:
                 report.changed += put_predictions(writing, classifier.name, digest, stored)
     if report.changed:
@@ -199,7 +200,7 @@ def predictions(classifier: Classifier, threads: Iterable[Thread], processes: in
 
 def _count(report: ClassificationReport, prediction: Prediction) -> None:
     report.threads += 1
-    report.gate[max(prediction.gate, key=lambda name: prediction.gate[name])] += 1
+    report.gate[likeliest(prediction.gate)] += 1
     for facet, guess in prediction.facets.items():
         count = report.facets.setdefault(facet, FacetCount())
         if guess.abstained:

@@ -407,8 +407,9 @@ def classify(
 ) -> None:
     """Label threads: those of a store, those of a file, or a single text. No token and no network is needed.
 
-    A store gets all probabilities (tables `model` and `prediction`). With --threads and --json, a facet's category is the best
-    guess even where it abstains; of a facet that cannot be learnt yet it always abstains, and its guess is worth little.
+    A store gets all probabilities and best guesses (tables `model` and `prediction`). With --threads and --json, a facet's
+    category is the best guess even where it abstains; of a facet that cannot be learnt yet it always abstains, and its guess is
+    worth little.
     """
     from pipeline.classify.model_file import read_model
     from pipeline.classifying import classify_store, predictions, shipped_model
@@ -589,6 +590,7 @@ def findings(study: StudyOption = "demo", database: DatabaseOption = None) -> No
 
 def _classify_text(classifier: "Classifier", path: Path, html: Path | None, *, as_json: bool, withheld: bool) -> None:
     from pipeline.classify.explanation import explain, page, to_dict, visible
+    from pipeline.classify.model_file import likeliest
     from pipeline.classifying import parse_text
     from pipeline.documents import read_text
     from pipeline.files import write
@@ -604,7 +606,7 @@ def _classify_text(classifier: "Classifier", path: Path, html: Path | None, *, a
             visible(thread.title),
             ["facet", "best guess", "probability", "", "carried by"],
             [
-                ("gate", *max(((name, f"{p:.2f}") for name, p in prediction.gate.items()), key=lambda guess: guess[1]), "", ""),
+                ("gate", gate := likeliest(prediction.gate), f"{prediction.gate[gate]:.2f}", "", ""),
                 *(
                     (
                         facet, of.category, f"{of.probability:.2f}", "not sure enough" if of.abstained else "",

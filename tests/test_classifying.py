@@ -11,8 +11,8 @@ from pipeline.classify.model_file import Classifier, write_model
 from pipeline.classifying import classify_store, label_queue, parse_text, predictions
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference, Label
+from pipeline.store.predictions import Said, put_predictions
 from pipeline.store.predictions import predictions as stored
-from pipeline.store.predictions import put_predictions
 from pipeline.store.schema import Base
 from pipeline.store.session import Store
 from pipeline.store.write import put_labels, put_threads
@@ -57,7 +57,11 @@ def test_the_store_gets_the_probabilities_of_each_thread(filled: Store, study: S
     first = standins.demo_classifier().predict(standins.demo_threads()[:1])[0]
     of_first = frame[(frame["repository"] == first.repository) & (frame["number"] == first.number)]
     stage = of_first[of_first["facet"] == "stage"].set_index("category")["probability"].to_dict()
-    assert stage == {category: p for category, p in first.facets["stage"].probabilities.items() if p > 0}
+    guess = first.facets["stage"]
+    assert stage == {category: p for category, p in guess.probabilities.items() if p > 0 or category == guess.category}
+    told = of_first[of_first["facet"] == "stage"]
+    assert told.loc[told["guess"], "category"].tolist() == [guess.category]
+    assert set(told["abstained"]) == {guess.abstained}
 
 
 def test_what_cannot_be_learnt_is_stored_only_when_asked_for(filled: Store, study: Study, model: Path) -> None:
@@ -183,9 +187,11 @@ def test_predictions_follow_their_issue_out_of_the_store(filled: Store) -> None:
         name = connection.execute(select(TABLES["repository"])).first()
         assert name is not None
         reference = IssueReference(f"{name.owner}/{name.name}", 999)
-        assert put_predictions(connection, "m", "0" * 64, {reference: {"stage": {"training": 0.5, "modeling": 0.5}}}) == 1
-        assert put_predictions(connection, "m", "0" * 64, {reference: {"stage": {"training": 1.0, "modeling": 0.0}}}) == 1
-        assert len(stored(connection, "m")) == 1
+        for probabilities, rows in (({"training": 0.5, "modeling": 0.5}, 2), ({"training": 1.0, "modeling": 0.0}, 1)):
+            said = Said(probabilities, "training", abstained=False)
+            assert put_predictions(connection, "m", "0" * 64, {reference: {"stage": said}}) == 1
+            assert put_predictions(connection, "m", "0" * 64, {reference: {"stage": said}}) == 0
+            assert len(stored(connection, "m")) == rows
         connection.execute(issue.delete().where(issue.c.number == 999))
         assert len(stored(connection, "m")) == 0
 
@@ -195,8 +201,8 @@ def test_comments_are_read_as_they_are_stored(filled: Store, study: Study, model
         thread = Thread(repository="a/b", number=1, title="T", body="B", comments=(Comment(body="out of memory"),))
         put_threads(connection, [thread], "x")
     classify_store(filled, study, model, standins.demo_classifier())
-    expected = standins.demo_classifier().predict([thread])[0].facets["stage"].probabilities
+    expected = standins.demo_classifier().predict([thread])[0].facets["stage"]
     with filled.reading() as connection:
         frame = stored(connection, "demo")
     of_thread = frame[(frame["repository"] == "a/b") & (frame["facet"] == "stage")].set_index("category")["probability"]
-    assert of_thread.to_dict() == {category: p for category, p in expected.items() if p > 0}
+    assert of_thread.to_dict() == {c: p for c, p in expected.probabilities.items() if p > 0 or c == expected.category}

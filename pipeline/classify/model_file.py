@@ -210,6 +210,11 @@ class Classifier:
         return found
 
 
+def likeliest(probabilities: Mapping[str, float]) -> str:
+    """Return the category with the largest probability, of several the first."""
+    return max(probabilities, key=lambda category: probabilities[category])
+
+
 def in_order(taxonomy: Taxonomy, facets: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return these facets and the categories of each, in the taxonomy's order: a classifier's `categories`."""
     return {facet.id: tuple(facet.ids) for facet in taxonomy.facets if facet.id in facets}

@@ -1,7 +1,7 @@
 """What models say of issues, written and read back; and the issues that are not to be asked about any more."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
@@ -16,35 +16,52 @@ _MODEL, _PREDICTION = _TABLES["model"], _TABLES["prediction"]
 _NAME = _REPOSITORY.owner + "/" + _REPOSITORY.name
 _BATCH = 500
 
-Probabilities = Mapping[str, Mapping[str, float]]
-"""By facet and category. A category that is not there has none, to the digits that are kept."""
+
+class Said(NamedTuple):
+    """What a model says of a facet of an issue: of each category how likely it is, which it guesses, and whether it abstains."""
+
+    probabilities: Mapping[str, float]
+    guess: str
+    abstained: bool
 
 
-def put_predictions(connection: Connection, name: str, digest: str, predictions: Mapping[IssueReference, Probabilities]) -> int:
+class _Row(NamedTuple):
+    facet: str
+    probability: float
+    guess: bool
+    abstained: bool
+
+
+def put_predictions(
+    connection: Connection, name: str, digest: str, predictions: Mapping[IssueReference, Mapping[str, Said]]
+) -> int:
     """Make the store hold exactly these predictions of a model for these issues; return for how many they had to change.
 
     Parameters
     ----------
     name, digest
         Of the model: what it is called, and the SHA-256 of its file.
+    predictions
+        By issue and facet.
     """
     models = _models(connection, name, digest, {facet for of in predictions.values() for facet in of})
     issues = _issue_ids(connection, list(predictions))
     wanted = {
-        (models[facet], issues[reference], category): (facet, probability)
+        (models[facet], issues[reference], category): _Row(facet, probability, category == said.guess, said.abstained)
         for reference, of in predictions.items()
-        for facet, probabilities in of.items()
-        for category, probability in probabilities.items()
-        if probability > 0
+        for facet, said in of.items()
+        for category, probability in said.probabilities.items()
+        if probability > 0 or category == said.guess
     }
     stale: list[int] = []
     changed: set[int] = set()
-    query = select(
-        _PREDICTION.c.id, _PREDICTION.c.model_id, _PREDICTION.c.issue_id, _PREDICTION.c.category, _PREDICTION.c.probability
-    ).where(_PREDICTION.c.model_id.in_(models.values()), _PREDICTION.c.issue_id.in_(issues.values()))
-    for id_, model, issue, category, probability in connection.execute(query):
+    columns = ("id", "model_id", "issue_id", "category", *_Row._fields)
+    query = select(*(_PREDICTION.c[column] for column in columns)).where(
+        _PREDICTION.c.model_id.in_(models.values()), _PREDICTION.c.issue_id.in_(issues.values())
+    )
+    for id_, model, issue, category, *said_before in connection.execute(query):
         key = (model, issue, category)
-        if key in wanted and wanted[key][1] == probability:
+        if key in wanted and wanted[key] == tuple(said_before):
             del wanted[key]
         else:
             stale.append(id_)
@@ -52,8 +69,8 @@ def put_predictions(connection: Connection, name: str, digest: str, predictions:
     for start in range(0, len(stale), _BATCH):
         connection.execute(delete(_PREDICTION).where(_PREDICTION.c.id.in_(stale[start : start + _BATCH])))
     rows: list[dict[str, Any]] = [
-        {"model_id": model, "issue_id": issue, "facet": facet, "category": category, "probability": probability}
-        for (model, issue, category), (facet, probability) in wanted.items()
+        {"model_id": model, "issue_id": issue, "category": category, **row._asdict()}
+        for (model, issue, category), row in wanted.items()
     ]
     if rows:
         connection.execute(insert(_PREDICTION), rows)
@@ -63,12 +80,13 @@ def put_predictions(connection: Connection, name: str, digest: str, predictions:
 def predictions(connection: Connection, name: str) -> pd.DataFrame:
     """Return what models of a name say, a row a probability.
 
-    Columns: `repository`, `number`, `digest` (of the model's file), `facet`, `category`, `probability`.
+    Columns: `repository`, `number`, `digest` (of the model's file), `facet`, `category`, `probability`, `guess` (true for the
+    category that the model names), `abstained` (of the whole facet).
     """
     query = (
         select(
             _NAME.label("repository"), _ISSUE.number, _MODEL.c.digest, _PREDICTION.c.facet, _PREDICTION.c.category,
-            _PREDICTION.c.probability,
+            _PREDICTION.c.probability, _PREDICTION.c.guess, _PREDICTION.c.abstained,
         )
         .select_from(_PREDICTION)
         .join(_MODEL, _PREDICTION.c.model_id == _MODEL.c.id)

@@ -180,7 +180,10 @@ class Model(Base):
 
 
 class Prediction(Base):
-    """The probability that a model gives to a category of a facet for an issue."""
+    """The probability that a model gives to a category of a facet for an issue; one that has none to four digits has no row.
+
+    `guess` marks the category that it names, which need not be the likeliest; `abstained`, that it is not sure enough to.
+    """
 
     __tablename__ = "prediction"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -189,6 +192,8 @@ class Prediction(Base):
     facet: Mapped[str]
     category: Mapped[str]
     probability: Mapped[float]
+    guess: Mapped[bool] = mapped_column(default=False)
+    abstained: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (UniqueConstraint("model_id", "issue_id", "facet", "category"),)
 
 
