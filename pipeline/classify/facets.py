@@ -3,8 +3,9 @@
 Two steps. The first is kernel ridge regression over blocks of terms (`pipeline.classify.features`), one linear model for all
 facets. Its scores for each thread by a model without the threads of that repository's owner cost one inverse, for all owners
 (Pahikkala et al. 2006): so the blocks are chosen, and the second step is learnt, from scores that no thread had a part in.
-The second step makes probabilities of scores, with three numbers a facet: the scale of the scores, the weight of the
-categories' shares, and how far to believe what the other facets say (which root causes go with which stages).
+The second step makes probabilities of scores, with four numbers a facet: the scale of the scores, the weight of the
+categories' shares, how far to believe the rules as they are written, and how far to believe what the other facets say (which
+root causes go with which stages).
 
 The best guess is not always the likeliest category. Where nine defects of ten are of one category, naming it always is right
 nine times of ten, and says nothing. The guess weighs probabilities by the shares, so that it agrees with the labels as far
@@ -83,6 +84,7 @@ class Calibration:
 
     scale: float
     prior: float
+    rules: float
     others: float
     shares: np.ndarray
     lift: dict[str, np.ndarray] = field(default_factory=dict)
@@ -151,7 +153,8 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             (labels[facet].to_numpy(dtype=str)[:, None] == classes).astype(float)
             for facet, classes in zip(self.facets_, self.classes_, strict=True)
         ]
-        found = self._fit_blocks(documents)
+        read = [blocks(document, self.lexicon) for document in documents]
+        found = self._fit_blocks(read)
         owners = _owners(documents)
         tried = list(self._tried(found, known, answers, owners))
         self.candidates_ = pd.DataFrame(
@@ -163,12 +166,13 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             (t.candidate, t.alpha) == (best[self.facets_.index(f)].candidate, best[self.facets_.index(f)].alpha) for f, t in tried
         ]
         self._keep_weights(found, best)
-        self._fit_probabilities([t.left_out for t in best], known, answers)
+        self._fit_probabilities([t.left_out for t in best], self._votes(read), known, answers)
         return self
 
     def predict_proba(self, documents: Sequence[Document]) -> list[np.ndarray]:
         """Return of each facet an array (documents, categories); rows add up to 1."""
-        return [np.exp(logits) for logits in self._log_probabilities(self.scores(documents))]
+        read = [blocks(document, self.lexicon) for document in documents]
+        return [np.exp(logs) for logs in self._log_probabilities(self._scores(read), self._votes(read))]
 
     def predict(self, documents: Sequence[Document]) -> np.ndarray:
         """Return the best guesses, an array (documents, facets) of categories."""
@@ -182,10 +186,9 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         ]
         return np.stack([guess.astype(object) for guess in guesses], axis=1)
 
-    def scores(self, documents: Sequence[Document]) -> list[np.ndarray]:
+    def _scores(self, read: list[Blocks]) -> list[np.ndarray]:
         """Return the first step's scores, of each facet an array (documents, categories)."""
-        read = [blocks(document, self.lexicon) for document in documents]
-        scores = np.zeros((len(documents), sum(map(len, self.classes_))), dtype=np.float32)
+        scores = np.zeros((len(read), sum(map(len, self.classes_))), dtype=np.float32)
         for name, weights in self.weights_.items():
             scores += self._block(name, read) @ weights.values
         return self._by_facet(scores)
@@ -200,15 +203,19 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         columns = slice(start, start + len(self.classes_[index]))
         probabilities = self.predict_proba([document])[index][0]
         wanted = (self.classes_[index] == category).astype(np.float32) - probabilities
-        wanted = wanted * self.calibrations_[index].scale
+        calibration = self.calibrations_[index]
         read = [blocks(document, self.lexicon)]
         worth: dict[str, dict[str, float]] = {}
         for name, weights in self.weights_.items():
-            direction = weights.values[:, columns] @ wanted
+            direction = weights.values[:, columns] @ (calibration.scale * wanted)
             block, terms, each = self._each_term(name, read, direction)
             for term in terms:
                 worth.setdefault(term, {}).setdefault(block, 0.0)
                 worth[term][block] += each.get(term, 0.0)
+        for rule in dict.fromkeys(read[0].rules):
+            votes = self._votes([read[0]._replace(rules=[rule])])[index][0]
+            of_rule = worth.setdefault(rule, {})
+            of_rule["rules"] = of_rule.get("rules", 0.0) + calibration.rules * float(votes @ wanted)
         counts: dict[tuple[str, str], int] = {}
         where = list(places(document, self.lexicon))
         for block, term, _ in where:
@@ -231,8 +238,7 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         each = self.vectors.terms_.shares(words, row, self.vectors.vectors_.values @ direction / length)
         return ("comment_words" if name == "comment vectors" else "opening_words"), words, each
 
-    def _fit_blocks(self, documents: Sequence[Document]) -> dict[str, Matrix]:
-        read = [blocks(document, self.lexicon) for document in documents]
+    def _fit_blocks(self, read: list[Blocks]) -> dict[str, Matrix]:
         wanted = {name for weights in self.candidates.values() for name in weights}
         self.terms_ = {name: HashedTerms(_MIN_DF).fit([getattr(of, name) for of in read]) for name in _SPARSE if name in wanted}
         self.means_ = {
@@ -283,14 +289,17 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.terms_ = {name: terms for name, terms in self.terms_.items() if name in self.weights_}
         self.means_ = {name: mean for name, mean in self.means_.items() if name in self.weights_}
 
-    def _fit_probabilities(self, scores: list[np.ndarray], known: list[np.ndarray], answers: list[np.ndarray]) -> None:
+    def _fit_probabilities(
+        self, scores: list[np.ndarray], votes: list[np.ndarray], known: list[np.ndarray], answers: list[np.ndarray]
+    ) -> None:
         self.calibrations_ = [
-            _calibrated(score, answer[rows]) for score, rows, answer in zip(scores, known, answers, strict=True)
+            _calibrated(score, answer[rows], voted[rows])
+            for score, voted, rows, answer in zip(scores, votes, known, answers, strict=True)
         ]
         everywhere = [np.full((len(rows), score.shape[1]), np.nan) for score, rows in zip(scores, known, strict=True)]
         for whole, score, rows in zip(everywhere, scores, known, strict=True):
             whole[rows] = score
-        alone = [log_softmax(_logits(c, s), axis=1) for c, s in zip(self.calibrations_, everywhere, strict=True)]
+        alone = self._alone(everywhere, votes)
         settled = []
         for index, calibration in enumerate(self.calibrations_):
             lift = {
@@ -298,17 +307,33 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 for j, other in enumerate(self.facets_)
                 if j != index and (known[index] & known[j]).any()
             }
-            said = self._said(lift, alone, len(calibration.shares))[known[index]]
-            settled.append(_calibrated(scores[index], answers[index][known[index]], said, lift, calibration))
+            rows = known[index]
+            said = self._said(lift, alone, len(calibration.shares))[rows]
+            settled.append(_calibrated(scores[index], answers[index][rows], votes[index][rows], said, lift, calibration))
         self.calibrations_ = settled
-        self.left_out_ = [np.exp(rows) for rows in self._log_probabilities(everywhere)]
+        self.left_out_ = [np.exp(logs) for logs in self._log_probabilities(everywhere, votes)]
 
-    def _log_probabilities(self, scores: list[np.ndarray]) -> list[np.ndarray]:
-        alone = [log_softmax(_logits(c, s), axis=1) for c, s in zip(self.calibrations_, scores, strict=True)]
+    def _log_probabilities(self, scores: list[np.ndarray], votes: list[np.ndarray]) -> list[np.ndarray]:
+        alone = self._alone(scores, votes)
         return [
-            np.asarray(log_softmax(_logits(c, s) + c.others * self._said(c.lift, alone, len(c.shares)), axis=1))
-            for c, s in zip(self.calibrations_, scores, strict=True)
+            np.asarray(log_softmax(_logits(c, s, v) + c.others * self._said(c.lift, alone, len(c.shares)), axis=1))
+            for c, s, v in zip(self.calibrations_, scores, votes, strict=True)
         ]
+
+    def _alone(self, scores: list[np.ndarray], votes: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the log probabilities of each facet for itself, before it hears what the others say."""
+        return [log_softmax(_logits(c, s, v), axis=1) for c, s, v in zip(self.calibrations_, scores, votes, strict=True)]
+
+    def _votes(self, read: list[Blocks]) -> list[np.ndarray]:
+        """Return what the rules that hit say as they are written, of each facet an array (documents, categories)."""
+        votes = [np.zeros((len(read), len(classes))) for classes in self.classes_]
+        column = {(f, str(c)): (i, j) for i, f in enumerate(self.facets_) for j, c in enumerate(self.classes_[i])}
+        for row, of in enumerate(read):
+            for key, weight in self.lexicon.votes(of.rules).items() if self.lexicon else ():
+                if key in column:
+                    facet, category = column[key]
+                    votes[facet][row, category] = weight
+        return votes
 
     def _said(self, lift: dict[str, np.ndarray], alone: list[np.ndarray], categories: int) -> np.ndarray:
         """Return what the other facets say of each category: the log of how likely they make it, against chance, added up."""
@@ -386,13 +411,14 @@ def _inner(block: Matrix) -> np.ndarray:
     return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)  # type: ignore[attr-defined]
 
 
-def _logits(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
-    return np.asarray(calibration.scale * scores + calibration.prior * np.log(calibration.shares))
+def _logits(calibration: Calibration, scores: np.ndarray, votes: Any = 0.0) -> np.ndarray:
+    return np.asarray(calibration.scale * scores + calibration.prior * np.log(calibration.shares) + calibration.rules * votes)
 
 
 def _calibrated(
     scores: np.ndarray,
     answers: np.ndarray,
+    votes: Any = 0.0,
     said: Any = 0.0,
     lift: dict[str, np.ndarray] | None = None,
     start: Calibration | None = None,
@@ -403,21 +429,16 @@ def _calibrated(
     logs = np.log(shares)
 
     def loss(numbers: np.ndarray) -> float:
-        logits = np.exp(numbers[0]) * scores + numbers[1] * logs
+        logits = np.exp(numbers[0]) * scores + numbers[1] * logs + numbers[2] * votes
         if lift:
-            logits = logits + numbers[2] * said
+            logits = logits + numbers[3] * said
         right = log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
         return float(-right.mean() + 1e-3 * (numbers[1] - 1) ** 2)  # with two categories of one size, any weight will do
 
-    first = [np.log(start.scale), start.prior, 0.0] if start and lift else [1.5, 1.0]
-    best = minimize(loss, first, method="L-BFGS-B", bounds=[(-5, 8), (-1, 3), (0, 2)][: len(first)]).x
-    return Calibration(
-        float(np.exp(best[0])),
-        float(best[1]),
-        float(best[2]) if len(first) > 2 else 0.0,
-        shares,
-        lift or {},
-    )
+    first = [np.log(start.scale), start.prior, start.rules, 0.0] if start and lift else [1.5, 1.0, 0.0]
+    best = minimize(loss, first, method="L-BFGS-B", bounds=[(-5, 8), (-1, 3), (0, 2), (0, 2)][: len(first)]).x
+    scale, prior, rules, *others = map(float, best)
+    return Calibration(float(np.exp(scale)), prior, rules, others[0] if others else 0.0, shares, lift or {})
 
 
 def _lift(these: np.ndarray, those: np.ndarray, both: np.ndarray) -> np.ndarray:

@@ -219,13 +219,13 @@ class Lexicon:
         self._settle(document, first)
         return [Hit(self._ids[key[0]], *first[key][1:]) for key in sorted(first, key=_in_order)]
 
-    def votes(self, hits: Iterable[Hit]) -> dict[tuple[str, str], float]:
-        """Return what the rules that hit say together: of each facet and category that one votes for, the sum of the weights.
+    def votes(self, rules: Iterable[str]) -> dict[tuple[str, str], float]:
+        """Return what rules (their ids) say together: of each facet and category that one votes for, the sum of the weights.
 
         The votes of a rule are counted once, however often it hits.
         """
         votes: dict[tuple[str, str], float] = {}
-        for rule in dict.fromkeys(hit.rule for hit in hits):
+        for rule in dict.fromkeys(rules):
             for facet, category, weight in self._votes[rule]:
                 votes[facet, category] = votes.get((facet, category), 0.0) + weight
         return votes
@@ -342,7 +342,7 @@ class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         place = {(f, str(c)): (i, j) for i, f in enumerate(self.facets_) for j, c in enumerate(self.classes_[i])}
         scores = [np.tile(np.log(shares), (len(documents), 1)) for shares in self.shares_]
         for row, document in enumerate(documents):
-            for category, votes in self.lexicon.votes(self.lexicon.hits(document)).items():
+            for category, votes in self.lexicon.votes(hit.rule for hit in self.lexicon.hits(document)).items():
                 if category in place:
                     facet, column = place[category]
                     scores[facet][row, column] += votes

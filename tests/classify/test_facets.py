@@ -30,6 +30,7 @@ def thread(stage: str, number: int, *, tells_cause: bool = True) -> Document:
     return read_document(Thread(repository=f"owner{number % 4}/project", number=number + 1, title=f"{words} again", body=body))
 
 
+EMPTY = read_document(Thread(repository="a/b", number=1, title=" "))
 STAGES = ["environment", "training"] * 20
 DOCUMENTS = [thread(stage, i, tells_cause=i % 3 > 0) for i, stage in enumerate(STAGES)]
 LABELS = pd.DataFrame({"stage": STAGES, "root-cause": [CAUSE[stage] for stage in STAGES]}, dtype=object)
@@ -118,9 +119,12 @@ def test_the_guess_leans_to_rare_categories_and_probabilities_do_not() -> None:
 def test_what_terms_add_is_all_that_there_is() -> None:
     learnt = classifier(candidates={"words": {**WORDS, "signals": 1.0, "rules": 1.0}}).fit(DOCUMENTS, LABELS)
     document = thread("training", 100)
-    probabilities, scores = learnt.predict_proba([document])[0][0], learnt.scores([document])[0][0]
     added = sum(c.weight for c in learnt.contributions(document, "stage", "training"))
-    expected = learnt.calibrations_[0].scale * float((np.array([0.0, 1.0]) - probabilities) @ scores)
+    wanted = np.array([0.0, 1.0]) - learnt.predict_proba([document])[0][0]
+    # Log-odds of the category against the others (weighed by their probabilities), above those of a thread that says nothing.
+    learnt.calibrations_[0] = replace(learnt.calibrations_[0], others=0.0)
+    said, nothing = (np.log(learnt.predict_proba([d])[0][0]) for d in (document, EMPTY))
+    expected = float(wanted @ (said - nothing))
     assert added == pytest.approx(expected, rel=1e-3)
     assert added > 0
 

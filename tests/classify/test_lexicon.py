@@ -115,7 +115,7 @@ def test_votes_raise_the_shares_and_are_counted_once_a_thread(tmp_path: Path) ->
     assert [list(classes) for classes in model.classes_] == [["crash", "memory-exhaustion"], ["environment", "training"]]
     symptom, stage = model.predict_proba([read_document(thread("MemoryError", "running out of memory")), documents[1]])
     odds = symptom[:, 1] / symptom[:, 0]
-    assert rules.votes([Hit("memory", "title", None, 0, 3), Hit("memory", "body", None, 0, 3)]) == {
+    assert rules.votes(["memory", "memory"]) == {
         ("symptom", "memory-exhaustion"): 2.0, ("stage", "environment"): 0.5
     }  # fmt: skip
     assert odds == pytest.approx([0.5 * np.exp(2), 0.5])
