@@ -38,6 +38,7 @@ Place = Literal["title", "body", "comment"]
 """Where a rule looks; `comment` means the maintainers' answers, too."""
 
 _WORD = re.compile(r"\w+(?:\.\w+)*+|[^\w\s]")
+_GLOB = re.compile(r"[*?\[]")
 _BREAK, _OTHER = "\n", "\N{BULLET}"
 """Between two stretches of text, and for words that no rule knows: so the matchers' vocabulary never grows."""
 
@@ -146,12 +147,11 @@ class _Slot(NamedTuple):
     gap: int
 
 
-class _Found(NamedTuple):
-    rule: int
-    origin: Origin
-    comment: int | None
-    start: int
-    end: int
+_Key = tuple[int, Origin, int | None]
+"""The number of a rule, and the text that it hits."""
+
+_Found = tuple[_Key, int, int]
+"""A rule in a text, and where it begins and ends there."""
 
 
 class Lexicon:
@@ -186,10 +186,15 @@ class Lexicon:
         for index, (run, numbers) in enumerate(runs.items()):
             self._runs.add(str(index), [Doc(self._vocab, words=list(run))])
             self._of_run[self._vocab.strings[str(index)]] = tuple(dict.fromkeys(numbers))
-        globs = [(re.compile(translate(s)).match, n) for n, rule in enumerate(self.rules) for s in rule.signals]
-        self._of_signal: Callable[[str], tuple[int, ...]] = lru_cache(maxsize=2**16)(
-            lambda name: tuple(dict.fromkeys(number for matches, number in globs if matches(name)))
-        )
+        self._named: dict[str, list[int]] = {}
+        self._globs: dict[str, list[tuple[Callable[[str], object], int]]] = {kind: [] for kind in SIGNAL_KINDS}
+        for number, rule in enumerate(self.rules):
+            for signal in rule.signals:
+                if _GLOB.search(signal):
+                    self._globs[signal.partition(":")[0]].append((re.compile(translate(signal)).match, number))
+                else:
+                    self._named.setdefault(signal, []).append(number)
+        self._of_signal = lru_cache(maxsize=2**16)(self._rules_of)
         self._of_kind = {kind: [n for n, rule in enumerate(self.rules) if kind in rule.kinds] for kind in KINDS}
         self._dependent = [
             (number, {self._numbers[other] for other in rule.all_of}, {self._numbers[other] for other in rule.none_of})
@@ -209,15 +214,14 @@ class Lexicon:
 
     def hits(self, document: Document) -> list[Hit]:
         """Return where rules hit: of each rule the first and longest place in each text, in the order of the file."""
-        first: dict[tuple[int, Origin, int | None], _Found] = {}
-        for found in self._found(document):
-            key = found[:3]
-            if found.origin in self._places[found.rule]:
+        first: dict[_Key, tuple[int, int]] = {}
+        for key, start, end in self._found(document):
+            if key[1] in self._places[key[0]]:
                 best = first.get(key)
-                if best is None or (found.start, -found.end) < (best.start, -best.end):
-                    first[key] = found
+                if best is None or (start, -end) < (best[0], -best[1]):
+                    first[key] = (start, end)
         self._settle(document, first)
-        return [Hit(self._ids[key[0]], *first[key][1:]) for key in sorted(first, key=_in_order)]
+        return [Hit(self._ids[key[0]], key[1], key[2], *first[key]) for key in sorted(first, key=_in_order)]
 
     def votes(self, rules: Iterable[str]) -> dict[tuple[str, str], float]:
         """Return what rules (their ids) say together: of each facet and category that one votes for, the sum of the weights.
@@ -230,13 +234,17 @@ class Lexicon:
                 votes[facet, category] = votes.get((facet, category), 0.0) + weight
         return votes
 
+    def _rules_of(self, signal: str) -> tuple[int, ...]:
+        globs = self._globs[signal.partition(":")[0]]
+        return tuple(dict.fromkeys([*self._named.get(signal, ()), *(number for matches, number in globs if matches(signal))]))
+
     def _found(self, document: Document) -> Iterator[_Found]:
         for part in document.parts:
             for number in self._of_kind[part.kind]:
-                yield _Found(number, part.origin, part.comment, part.start, part.end)
+                yield (number, part.origin, part.comment), part.start, part.end
         for signal in document.signals:
             for number in self._of_signal(signal.name):
-                yield _Found(number, signal.origin, signal.comment, signal.start, signal.end)
+                yield (number, signal.origin, signal.comment), signal.start, signal.end
         yield from self._in_words(document)
 
     def _in_words(self, document: Document) -> Iterator[_Found]:
@@ -258,7 +266,12 @@ class Lexicon:
         for begun, places in starts.items():
             number, slots = self._by_place[begun]
             if not any(present.isdisjoint(slot.words) for slot in slots):
-                matches += [(number, start, end) for start in places if (end := _reached(words, start, slots))]
+                near = slots[1].words if len(slots) > 1 and not slots[1].gap else None
+                matches += [
+                    (number, start, end)
+                    for start in places
+                    if (near is None or words[start + 1] in near) and (end := _reached(words, start, slots))
+                ]
         spans: dict[int, list[tuple[int, int]]] = {}
         for number, start, end in matches:
             index = bisect_right(ends, start)
@@ -267,9 +280,9 @@ class Lexicon:
                 spans[index] = [found.span() for found in _WORD.finditer(piece.text)]
             before = ends[index - 1] if index else 0
             first, last = spans[index][start - before], spans[index][end - 1 - before]
-            yield _Found(number, piece.origin, piece.comment, piece.start + first[0], piece.start + last[1])
+            yield (number, piece.origin, piece.comment), piece.start + first[0], piece.start + last[1]
 
-    def _settle(self, document: Document, first: dict[tuple[int, Origin, int | None], _Found]) -> None:
+    def _settle(self, document: Document, first: dict[_Key, tuple[int, int]]) -> None:
         """Take away and add what other rules' hits decide, in the order of the file, since rules name only those above."""
         hit = {key[0] for key in first}
         for number, needed, barred in self._dependent:
@@ -279,11 +292,13 @@ class Lexicon:
                     for key in [key for key in first if key[0] == number]:
                         del first[key]
             elif number in self._alone and document.parts:
-                shown: Any = document.parts[0]
                 if self.rules[number].all_of:
                     leading = self._numbers[self.rules[number].all_of[0]]
-                    shown = first[min((key for key in first if key[0] == leading), key=_in_order)]
-                first[number, shown.origin, shown.comment] = _Found(number, shown.origin, shown.comment, shown.start, shown.end)
+                    shown = min((key for key in first if key[0] == leading), key=_in_order)
+                    first[number, shown[1], shown[2]] = first[shown]
+                else:
+                    part = document.parts[0]
+                    first[number, part.origin, part.comment] = (part.start, part.end)
                 hit.add(number)
 
 
@@ -354,10 +369,10 @@ class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return np.array(found, dtype=object).T.reshape(len(documents), len(self.facets_))
 
 
-def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+def _in_order(key: _Key) -> tuple[int, bool, int]:
     """Sort by rule, then as a thread is read: title, body, comments."""
-    rule, origin, comment, *rest = key
-    return (rule, origin != "title", -1 if comment is None else comment, *rest)
+    rule, origin, comment = key
+    return rule, origin != "title", -1 if comment is None else comment
 
 
 # How much is read of what: people say what is wrong in the first words, and an error is named in a traceback's last line.
