@@ -38,6 +38,7 @@ Place = Literal["title", "body", "comment"]
 """Where a rule looks; `comment` means the maintainers' answers, too."""
 
 _WORD = re.compile(r"\w+(?:\.\w+)*+|[^\w\s]")
+_BAR = re.compile(r"\s*\|\s*")
 _GLOB = re.compile(r"[*?\[]")
 _BREAK, _OTHER = "\n", "\N{BULLET}"
 """Between two stretches of text, and for words that no rule knows: so the matchers' vocabulary never grows."""
@@ -70,7 +71,8 @@ class Rule(Written):
     @property
     def each_phrase(self) -> list[str]:
         """The phrases, one by one."""
-        return [phrase for part in self.phrases.split(",") if (phrase := " ".join(part.split()))]
+        phrases = _BAR.sub("|", self.phrases).split(",")
+        return [phrase for part in phrases if (phrase := " ".join(part.split()))]
 
     @property
     def votes(self) -> Iterator[tuple[Force, str, str]]:
@@ -89,10 +91,14 @@ class Weights(Written):
 
 
 class Rules(Written):
-    """A lexicon as written: the taxonomy whose categories its rules vote for, and what is to be known of how they were made."""
+    """A lexicon as written: the taxonomy whose categories its rules vote for, and what is to be known of how they were made.
+
+    `seen` are the repositories whose threads were looked at; on these the rules look better than they are.
+    """
 
     taxonomy: str
     about: str
+    seen: list[str] = []
     weights: Weights
     rules: list[Rule] = Field(min_length=1)
 
@@ -160,6 +166,8 @@ class Lexicon:
     def __init__(self, written: Rules) -> None:
         self.rules = tuple(written.rules)
         self.weights = written.weights
+        self.seen = frozenset(name.casefold() for name in written.seen)
+        self._written = written
         self._places = [frozenset(("answer", *rule.places) if "comment" in rule.places else rule.places) for rule in self.rules]
         self._ids = [rule.id for rule in self.rules]
         self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
@@ -205,8 +213,7 @@ class Lexicon:
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the rules as written: matchers are made of them anew."""
-        written = Rules(taxonomy="", about="", weights=self.weights, rules=list(self.rules))
-        return {"rules": written.model_dump_json(exclude_defaults=True)}
+        return {"rules": self._written.model_dump_json(exclude_defaults=True)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make ready what `__getstate__` gave."""

@@ -85,6 +85,13 @@ def test_a_gap_holds_up_to_four_words_and_no_sentence_s_end(tmp_path: Path) -> N
     assert "memory" not in rules_that_hit(rules, "memory", "grows")
 
 
+def test_a_choice_may_be_broken_off_at_its_bars(tmp_path: Path) -> None:
+    rules = lexicon(tmp_path, POND.replace("phrases: frog", "phrases: >-\n      newt, (great|\n      small|) (frog|toad)(s|)"))
+    for text in ("newt", "frog", "small toads", "great frogs"):
+        assert "memory-in-a-crash" in rules_that_hit(rules, f"MemoryError: {text}")
+    assert "memory-in-a-crash" not in rules_that_hit(rules, "MemoryError: froglet")
+
+
 def test_a_signal_hits_by_its_name_s_pattern_and_a_part_by_its_kind(tmp_path: Path) -> None:
     rules = lexicon(tmp_path)
     assert rules_that_hit(rules, "MemoryError") == ["memory"]
@@ -160,6 +167,11 @@ def test_the_shipped_rules_speak_for_every_category_of_the_six_facets_that_a_tex
         "defect-type": {"other", "memory-exhaustion", "syntax-error"},
     }.items():
         assert {category for category in JIANG.facet(facet).ids if (facet, category) not in voted} == but
+
+
+def test_the_shipped_rules_say_which_repositories_they_were_made_from() -> None:
+    assert "deezer/spleeter" in SHIPPED.seen
+    assert len(SHIPPED.seen) == 8
 
 
 @given(THREADS)
