@@ -289,3 +289,15 @@ def test_nothing_in_a_file_tells_where_or_when_it_was_made(model: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(model.read_bytes())) as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert "__id__" not in archive.read("schema.json").decode()
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "data" / "models").glob("*.skops")), ids=lambda path: path.name)
+def test_a_shipped_model_is_its_cards_and_labels_threads(path: Path, taxonomy: Taxonomy) -> None:
+    check_card(path)
+    shipped = read_model(path)
+    assert set(shipped.withheld) <= set(shipped.categories) <= {facet.id for facet in taxonomy.defect_facets}
+    threads = standins.demo_threads()[:30]
+    guesses = shipped.predict(threads)
+    assert [prediction.number for prediction in guesses] == [thread.number for thread in threads]
+    assert len({prediction.facets["symptom"].category for prediction in guesses}) > 1
+    assert explain(shipped, threads[0], guesses[0])["symptom"]
