@@ -145,7 +145,7 @@ def _text(thread: Thread, where: _Where) -> str:
 
 def visible(text: str) -> str:
     """Put a sign in place of each character that steers a terminal or turns the reading direction; places stay as they are."""
-    return _UNSEEN.sub(_REPLACEMENT, text)
+    return _UNSEEN.sub(_REPLACEMENT, text.replace("\r", " "))  # which ends lines of texts that were written in a browser
 
 
 def page(thread: Thread, prediction: Prediction, found: Mapping[str, Sequence[Phrase]], shown: Sequence[str]) -> str:

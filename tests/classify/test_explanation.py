@@ -138,6 +138,12 @@ def test_a_page_holds_the_whole_text_and_marks_each_phrase_with_its_facets() -> 
     assert "not sure enough to say" in written
 
 
+def test_lines_that_were_written_in_a_browser_look_like_others() -> None:
+    issue = thread("T", "one\r\ntwo\r\n")
+    assert "one <br>two <br>" in page(issue, prediction(), {}, [])
+    assert "\N{REPLACEMENT CHARACTER}" not in page(issue, prediction(), {}, [])
+
+
 def test_a_long_text_makes_a_page_too() -> None:
     body = "<b>word</b> & \u202e " * 12_000
     evidence = at(body, "word", 1.0)
