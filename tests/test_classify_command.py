@@ -18,7 +18,7 @@ from conftest import CHECKOUT, Run, contents
 from pipeline.classify.model_file import write_model
 
 ONE_THING = "Give one thing to label: a store (--study, --database), a text (--text) or a file (--threads)."
-DAMAGED = "is no model file of ReDefect, or is damaged; fetch or train it again."
+DAMAGED = "is no model file that this version of ReDefect can use, or is damaged; fetch or train it again."
 
 Redefect = Callable[..., subprocess.CompletedProcess[str]]
 TRUSTING = (

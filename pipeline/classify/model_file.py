@@ -53,6 +53,8 @@ _PLAIN_TYPES: dict[str, tuple[str, ...]] = {
     "NdArrayNode": ("numpy.ndarray", "numpy.float64", "numpy.float32", "numpy.int64"),
 }
 
+_PROBE = Thread(repository="any/repository", number=1, title="It crashes", body="RuntimeError: out of memory")
+
 GATE: dict[str, str] = {"bug": "defect", "question": "question", "feature": "feature"}
 """What the gate's classes are called where they are shown, in the order in which they are."""
 
@@ -271,11 +273,14 @@ def read_model(path: Path, own_types: Sequence[str] = OWN_TYPES) -> Classifier:
         classifier = skops.loads(content, trusted=list(own_types))
         if not isinstance(classifier, Classifier):
             raise TypeError
+        classifier.predict([_PROBE])  # what another version wrote may lack something, which is told now and not in the middle
     except RedefectError:
         raise
     except (BadZipFile, zlib.error, NotImplementedError, EOFError, ArithmeticError, MemoryError, RecursionError, ImportError,
             LookupError, TypeError, ValueError, AttributeError):  # fmt: skip  # whatever a changed byte may lead to
-        raise RedefectError(f"{path}: is no model file of ReDefect, or is damaged; fetch or train it again.") from None
+        raise RedefectError(
+            f"{path}: is no model file that this version of ReDefect can use, or is damaged; fetch or train it again."
+        ) from None
     return classifier
 
 
