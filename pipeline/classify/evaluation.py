@@ -288,6 +288,8 @@ def _answers_here(estimator: Any, labelled: Labelled, folds: Sequence[Fold]) -> 
     with threadpool_limits(1):  # sums depend on how they are parted among threads, in their last digits
         for train, test in folds:
             known = labelled[train]
+            if empty := [facet for facet in known.labels.columns if not known.labels[facet].notna().any()]:
+                raise RedefectError(f"Without the threads to be tested on, none has a label of {', '.join(empty)}; label more.")
             fitted = copy(estimator).fit(known.documents, known.labels)  # a clone would forget what its parameters have learnt
             asked = [labelled.documents[row] for row in test]
             said, probabilities = fitted.predict(asked), fitted.predict_proba(asked)

@@ -38,6 +38,8 @@ _LEAST_SHARE = 0.1
 _EVERYBODYS = 3
 """Owners with whom a line recurs before it is nobody's own: the tracker offers forms ready-made."""
 
+_TOO_FEW = "Nothing is left to train or to test on; evaluation needs labelled threads of several repositories."
+
 
 class Fold(NamedTuple):
     """The places of the rows to train on, and of those to test on."""
@@ -78,6 +80,7 @@ def find_groups(documents: Sequence[Document]) -> Groups:
 
 def leave_one_repository_out(groups: Groups) -> Iterator[Fold]:
     """Yield a fold for each family of repositories; near-duplicates of what is tested are not trained on."""
+    _at_most(2, groups.families)
     for train, test in LeaveOneGroupOut().split(groups.families, groups=groups.families):
         yield checked(without_duplicates(Fold(train, test), groups), groups.duplicates, groups.families)
 
@@ -88,6 +91,7 @@ def stratified(groups: Groups, labels: pd.DataFrame, *, folds: int = 5, repeats:
     One model learns all facets together, so that one split serves them all. It is balanced by each row's rarest category, be it
     of whichever facet: how common categories fall varies little by chance, how rare ones fall varies much.
     """
+    folds = _at_most(folds, groups.duplicates)
     strata = _strata(labels, folds)
     for repeat in range(repeats):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
@@ -99,6 +103,7 @@ def several_repositories_out(
     groups: Groups, labels: pd.DataFrame, *, folds: int = 5, repeats: int = 1, seed: int
 ) -> Iterator[Fold]:
     """Yield folds that leave out several families at once: fewer trainings than leaving out each, on less."""
+    folds = _at_most(folds, groups.families)
     strata = _strata(labels, folds)
     for repeat in range(repeats):
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
@@ -124,8 +129,15 @@ def checked(fold: Fold, *groupings: np.ndarray) -> Fold:
         if leaked := np.intersect1d(groups[fold.train], groups[fold.test]).size:
             raise RedefectError(f"{leaked} groups of threads are in both training and test; what this fold scores means nothing.")
     if not len(fold.train) or not len(fold.test):
-        raise RedefectError("Nothing is left to train or to test on; evaluation needs threads of at least two repositories.")
+        raise RedefectError(_TOO_FEW)
     return fold
+
+
+def _at_most(folds: int, numbers: np.ndarray) -> int:
+    """Return how many folds there can be of groups that are kept together."""
+    if (count := len(np.unique(numbers))) < 2:
+        raise RedefectError(_TOO_FEW)
+    return min(folds, count)
 
 
 def _duplicates(documents: Sequence[Document]) -> np.ndarray:

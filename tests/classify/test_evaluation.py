@@ -156,6 +156,13 @@ def test_categories_that_a_model_does_not_know_or_alone_knows_count_as_errors() 
     assert values["symptom", "log_loss"] == pytest.approx(-np.log(1e-3 / (1 + 3e-3)))
 
 
+def test_a_facet_that_only_the_tested_threads_have_cannot_be_evaluated() -> None:
+    own = labelled()
+    own.labels["stage"] = ["training"] * 10 + [None] * 30
+    with pytest.raises(RedefectError, match="none has a label of stage"):
+        evaluate_left_out(own, {"majority": majority()})
+
+
 def test_two_processes_give_what_one_gives() -> None:
     some = {"words": plain_words(), "chance": stratified_random(1)}
     one, two = (scores(evaluate_left_out(labelled(5, 6), some, jobs=jobs), seed=1) for jobs in (1, 2))

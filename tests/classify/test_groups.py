@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stories import NOUNS, corpus, document, story
 
-from pipeline.classify.groups import Fold, Groups, checked, find_groups, leave_one_repository_out, stratified
+from pipeline.classify.groups import (
+    Fold,
+    Groups,
+    checked,
+    find_groups,
+    leave_one_repository_out,
+    several_repositories_out,
+    stratified,
+)
 from pipeline.classify.text import Document, read_document
 from pipeline.errors import RedefectError
 from pipeline.importing import read_threads
@@ -36,7 +44,7 @@ def test_of_any_grouping_no_group_is_on_both_sides_of_a_fold(drawn: list[tuple[i
     found = groups([d for d, _ in drawn], [f for _, f in drawn])
     try:
         left_out = list(leave_one_repository_out(found))
-    except (RedefectError, ValueError):  # too few repositories, or all that there is to train on is a duplicate
+    except RedefectError:  # too few repositories, or all that there is to train on is a duplicate
         left_out = []
     for fold in left_out:
         assert apart(fold, found.families)
@@ -119,8 +127,29 @@ def test_a_fold_that_leaks_is_refused() -> None:
     numbers = np.array([0, 0, 1])
     with pytest.raises(RedefectError, match="1 groups of threads are in both"):
         checked(Fold(np.array([0]), np.array([1, 2])), numbers)
-    with pytest.raises(RedefectError, match="at least two repositories"):
+    with pytest.raises(RedefectError, match="threads of several repositories"):
         checked(Fold(np.array([0, 1]), np.array([], int)), numbers)
+
+
+def test_there_are_no_more_folds_than_groups_and_one_group_makes_none() -> None:
+    three = groups([0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 1, 1])
+    assert len(list(stratified(three, labels(6), folds=5, repeats=1, seed=1))) == 3
+    assert len(list(several_repositories_out(three, labels(6), folds=5, seed=1))) == 2
+    one = groups([0, 0, 0], [0, 0, 0])
+    for folds in (leave_one_repository_out(one), stratified(one, labels(3), seed=1)):
+        with pytest.raises(RedefectError, match="threads of several repositories"):
+            list(folds)
+
+
+def test_several_repositories_are_left_out_at_once_with_their_relatives_and_without_duplicates() -> None:
+    documents = [*corpus(), document("lake/mirror", 5, story(1)), document("lake/mirror", 6, story(2))]
+    found = find_groups(documents)
+    tested = []
+    for fold in several_repositories_out(found, labels(len(documents)), folds=2, seed=3):
+        assert apart(fold, found.families)
+        assert apart(fold, found.duplicates)
+        tested += list(fold.test)
+    assert sorted(tested) == list(range(len(documents)))
 
 
 def test_rare_categories_are_spread_over_the_folds() -> None:
