@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,3 +113,22 @@ def test_a_study_without_raters_sheets_has_no_agreement_of_raters(demo: OpenStud
 def test_the_command_says_what_is_missing(redefect: Run) -> None:
     done = redefect("evaluate", "--study", "demo", expect=1)
     assert "holds no text of a labelled issue" in done.stderr
+
+
+def test_the_command_evaluates_what_the_store_holds(root: Path, redefect: Run) -> None:
+    path = root / "data" / "demo" / "labels.csv"
+    header, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text(header + "".join(line for line in lines if line.split(",")[3] in ("gate", "symptom")))
+    for threads in sorted((root / "data" / "demo" / "threads").iterdir())[4:]:
+        threads.unlink()
+    redefect("import", "threads", root / "data" / "demo" / "threads")
+    redefect("import", "study", "--study", "demo")
+    done = redefect("evaluate", "--study", "demo", "--quick", "--jobs", "1")
+    assert "left-out repositories" in done.stdout
+    assert "symptom: 100 more labelled threads would" in done.stdout
+    folder = root / "data" / "build" / "demo" / "evaluation"
+    scores = pd.read_csv(folder / "scores.csv")
+    assert set(scores["estimator"]) == {"classifier", "rules", "majority", "stratified random", "plain words"}
+    assert pd.read_csv(folder / "candidates.csv")["chosen"].sum() == 1
+    done = redefect("evaluate", "--study", "demo", "--beside", "demo", expect=1)
+    assert "cannot be tested against its own labels" in done.stderr
