@@ -480,6 +480,9 @@ def evaluate(
     beside: Annotated[
         str | None, typer.Option(help="A study that labelled some of the store's threads, to test against its labels, too.")
     ] = None,
+    precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Of answers: the share to be right, by the interval's lower bound; else abstain.")
+    ] = 0.8,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave several repositories out at once and repeat nothing: a first look.")
     ] = False,
@@ -495,8 +498,9 @@ def evaluate(
     store = Store(database_url(database, described.database))
     other = None if beside is None else _read_study(beside)
     report = evaluate_study(
-        store, described, beside=other, quick=quick, jobs=jobs, progress=_progress, say=lambda line: _ERR.print(Text(line))
-    )
+        store, described, beside=other, precision=precision, quick=quick, jobs=jobs, progress=_progress,
+        say=lambda line: _ERR.print(Text(line)),
+    )  # fmt: skip
     store.close()
     for evaluation in report.evaluations:
         _print_frame(f"{described.title}: {evaluation.protocol}", summary(report, evaluation.protocol))

@@ -12,10 +12,12 @@ from pipeline.classify.evaluation import LEFT_OUT, agreement_with
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.text import Document
 from pipeline.collect.label_files import read_labels
+from pipeline.errors import RedefectError
 from pipeline.evaluating import (
     CLASSIFIER,
     Report,
     evaluate_all,
+    evaluate_study,
     files,
     raters_agreement,
     summary,
@@ -25,6 +27,7 @@ from pipeline.evaluating import (
 from pipeline.facts import Label
 from pipeline.importing import study_labels
 from pipeline.openstudy import OpenStudy
+from pipeline.store.session import Store
 from pipeline.taxonomy import Taxonomy
 
 RATERS = pd.DataFrame([("the raters", "symptom", 20, 0.75, 0.65, 0.85)], columns=["who", "facet", "n", "kappa", "low", "high"])
@@ -110,9 +113,11 @@ def test_a_study_without_raters_sheets_has_no_agreement_of_raters(demo: OpenStud
     assert raters_agreement(demo.study) is None
 
 
-def test_the_command_says_what_is_missing(redefect: Run) -> None:
-    done = redefect("evaluate", "--study", "demo", expect=1)
-    assert "holds no text of a labelled issue" in done.stderr
+def test_what_is_missing_is_said(store: Store, demo: OpenStudy) -> None:
+    with pytest.raises(RedefectError, match="holds no text of a labelled issue"):
+        evaluate_study(store, demo.study)
+    with pytest.raises(RedefectError, match="cannot be tested against its own labels"):
+        evaluate_study(store, demo.study, beside=demo.study)
 
 
 def test_the_command_evaluates_what_the_store_holds(root: Path, redefect: Run) -> None:
@@ -130,5 +135,3 @@ def test_the_command_evaluates_what_the_store_holds(root: Path, redefect: Run) -
     scores = pd.read_csv(folder / "scores.csv")
     assert set(scores["estimator"]) == {"classifier", "rules", "majority", "stratified random", "plain words"}
     assert pd.read_csv(folder / "candidates.csv")["chosen"].sum() == 1
-    done = redefect("evaluate", "--study", "demo", "--beside", "demo", expect=1)
-    assert "cannot be tested against its own labels" in done.stderr
