@@ -554,20 +554,30 @@ def train_(
 @benchmark_app.command("nlbse24")
 def benchmark_nlbse24(
     data: Annotated[Path, typer.Option("--data", help="The folder with issues_train.csv and issues_test.csv.")],
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            "--embeddings", help="The folder of a sentence-transformers model; else REDEFECT_EMBEDDINGS; none if neither."
+        ),
+    ] = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Cross-validate within the training split, too: ten trainings more.")
     ] = False,
 ) -> None:
     """Train the gate on NLBSE'24's training split and score it on the test split, by the competition's measure.
 
-    Once on the text alone, and once on the date of opening, too: the benchmark's classes were drawn from different years, so
-    that the date tells much here and little elsewhere.
+    Once on the text alone (with embeddings, too, where a model is named), and once on the date of opening, too: the
+    benchmark's classes were drawn from different years, so that the date tells much here and little elsewhere.
     """
+    from pipeline.classify.embeddings import embeddings_folder
     from pipeline.classify.nlbse import SETFIT, benchmark
 
-    for dated in (False, True):
-        reads = "text and date of opening" if dated else "text alone"
-        result = benchmark(data, dated=dated, validate=validate)
+    model = embeddings_folder(embeddings)
+    runs: list[tuple[str, bool, str | None]] = [("text alone", False, None), ("text and date of opening", True, None)]
+    if model is not None:
+        runs.insert(1, ("text alone, with embeddings", False, str(model)))
+    for reads, dated, folder in runs:
+        result = benchmark(data, dated=dated, embeddings=folder, validate=validate)
         _print_score(f"{reads}: test split", result.test)
         typer.echo(f"Trained in {result.seconds:.1f} s. The competition's SetFit baseline: {SETFIT:.4f}.\n")
         if result.validated is not None:

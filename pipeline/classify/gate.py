@@ -1,135 +1,204 @@
 """The gate: whether a thread tells of a bug, asks for a feature or asks a question, before its facets are looked for."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
+from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction import FeatureHasher
 
+from pipeline.classify.embeddings import load_encoder
 from pipeline.thread import Thread
 
 _FENCED = re.compile(r"(```|~~~).*?(\1|\Z)", re.DOTALL)
 _REMARK = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
 _URL = re.compile(r"https?://[^\s)\]>]+")
-_HASH = re.compile(r"\b(0x)?[0-9a-f]{7,}\b")
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"[0-9]+")
 _SENTENCE_END = re.compile(r"[.!?\n]+\s")
+_WORD = re.compile(r"\w+|[?!]")
 
-_MOST = 8000  # characters: what a thread is about stands in its beginning, and logs may be long
-_NOTHING = "nothing"  # stands for a part that a thread has not, so that each part has words in any corpus
+# Characters of a body: what a thread is about stands in its beginning, and logs may be long.
+_MOST = 3000
+_MOST_PROSE = 1500
+_OPENING = 90  # words
+_SENTENCES = 40
+_LINES = 100
 
-_WORD = r"(?u)\b\w+\b|[?!]"
-_WORD_OR_VERSION = r"(?u)\w+(?:\.\w+)*|[?!]"
+# What is counted of a thread, and how much each weighs. Lines tell the template that was filled in, and what was chosen in it;
+# the first words of sentences tell who asks, wishes and reports. Weights are round numbers, since cross-validation does not
+# tell finer ones apart.
+_PARTS = {"title": 1.0, "prose": 1.0, "opening": 0.8, "starts": 1.0, "lines": 0.5, "code": 0.3}
+_DATE = {"date": 1.0}
+_EMBEDDINGS = 0.3  # of a whole of 1
 
-# Each part of a thread, how its words are counted, and how much they weigh. Lines tell the template that was filled in, and what
-# was chosen in it; the first words of sentences tell who asks, wishes and reports. Weights are round numbers, since
-# cross-validation does not tell finer ones apart.
-_PARTS: list[tuple[str, str, float, dict[str, Any]]] = [
-    ("title words", "title", 1.0, {"ngram_range": (1, 3), "token_pattern": _WORD}),
-    ("title characters", "title", 1.0, {"ngram_range": (2, 5), "analyzer": "char_wb"}),
-    ("prose", "prose", 1.0, {"ngram_range": (1, 2), "token_pattern": _WORD}),
-    ("opening", "opening", 0.8, {"ngram_range": (1, 2), "token_pattern": _WORD}),
-    ("body", "body", 0.5, {"ngram_range": (1, 2), "token_pattern": _WORD_OR_VERSION}),
-    ("lines", "lines", 0.5, {"tokenizer": str.splitlines, "token_pattern": None}),
-    ("starts", "starts", 1.0, {"token_pattern": r"\S+"}),
-    ("code", "code", 0.3, {"token_pattern": r"\w+"}),
-]
-_DATE = ("date", "date", 1.0, {"token_pattern": r"\S+"})
+_HASHER = FeatureHasher(2**18, input_type="string", alternate_sign=False, dtype=np.float32)
+_FEWEST_OF_A_CLASS = 10
 
 
 class Gate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
-    """Kernel ridge regression on the words of each part of a thread, as a linear model.
+    """Kernel ridge regression on the hashed words of each part of a thread, as a linear model.
 
-    What is learnt of a word is shared by all repositories, and corrected in each (Daume 2007): threads of one repository are
-    twice as alike as the same threads of two. Probabilities are the softmax of the scores, scaled such that those of each
-    training thread, had it been left out, are likeliest. There is no chance in it: one training is like another.
+    What is learnt of a word is shared by all repositories, and corrected in each that has ten threads of every class (Daume
+    2007): threads of one repository are twice as alike as the same threads of two. Probabilities are the softmax of the
+    scores, scaled such that those of each training thread, had it been left out, are likeliest. There is no chance in it: one
+    training is like another. Words are kept as hashes only, and weights in half precision, so that a gate is small.
 
     Parameters
     ----------
     alpha
         How strongly weights are held back.
+    fewest
+        In how many threads a word has to be.
     dated
         Whether the date of opening is read, too. It says nothing of dates that lie after the training's.
+    embeddings
+        The folder of a sentence-transformers model whose vectors are read, too; needed again where the gate is used.
     """
 
-    def __init__(self, *, alpha: float = 0.8, dated: bool = False) -> None:
+    def __init__(self, *, alpha: float = 0.8, fewest: int = 4, dated: bool = False, embeddings: str | None = None) -> None:
         self.alpha = alpha
+        self.fewest = fewest
         self.dated = dated
+        self.embeddings = embeddings
 
-    def fit(self, threads: Sequence[Thread], labels: Sequence[str]) -> Self:
-        """Learn from threads and the class of each."""
-        self.classes_, targets = np.unique(np.asarray(labels), return_inverse=True)
-        parts = [*_PARTS, _DATE] if self.dated else _PARTS
-        whole = sum(weight for _, _, weight, _ in parts)
-        self.words_ = ColumnTransformer(
-            [(name, TfidfVectorizer(sublinear_tf=True, min_df=2, **how), column) for name, column, _, how in parts],
-            transformer_weights={name: np.sqrt(weight / whole) for name, _, weight, _ in parts},
-            sparse_threshold=1.0,
-        )
-        found = self.words_.fit_transform(_table(threads))
-        repository = np.array([thread.repository for thread in threads])
-        alike = (found @ found.T).toarray() * (1 + (repository[:, None] == repository)) / 2
+    def fit(self, threads: Sequence[Thread], labels: Sequence[str], targets: np.ndarray | None = None) -> Self:
+        """Learn from threads and the class of each.
+
+        Parameters
+        ----------
+        targets
+            A row a thread, with the probability of each class in sorted order, where a label says too much; rows that are
+            certain are those of the labels.
+        """
+        self.classes_, codes = np.unique(np.asarray(labels), return_inverse=True)
+        wanted = np.eye(len(self.classes_))[codes] if targets is None else np.asarray(targets, dtype=float)
+        self._learn_words(threads)
+        found = self._features(threads)
+        repository = np.array([thread.repository.casefold() for thread in threads])
+        own = _with_every_class(repository, wanted)
+        alike = (found @ found.T).toarray().astype(float) / 2
+        for name in own:
+            rows = np.flatnonzero(repository == name)
+            alike[np.ix_(rows, rows)] *= 2
         inverse = np.linalg.inv(alike + self.alpha * np.eye(len(threads)))
-        wanted = np.eye(len(self.classes_))[targets] - 1 / len(self.classes_)
-        dual = inverse @ wanted
-        self.shared_ = found.T @ dual / 2
-        self.own_ = {str(name): found[repository == name].T @ dual[repository == name] / 2 for name in np.unique(repository)}
-        left_out = wanted - dual / np.diag(inverse)[:, None]  # the scores of each thread by a model of all others
-        rows = np.arange(len(threads))
+        centred = wanted - 1 / len(self.classes_)
+        dual = inverse @ centred
+        self.shared_ = (found.T @ dual / 2).astype(np.float16)
+        self.own_ = {name: (found[repository == name].T @ dual[repository == name] / 2).astype(np.float16) for name in own}
+        left_out = centred - dual / np.diag(inverse)[:, None]  # the scores of each thread by a model of all others
         self.scale_ = float(
             minimize_scalar(
-                lambda scale: -float(log_softmax(scale * left_out, axis=1)[rows, targets].mean()),
-                bounds=(0.1, 100),
-                method="bounded",
+                lambda scale: -float((wanted * log_softmax(scale * left_out, axis=1)).sum()), bounds=(0.1, 100), method="bounded"
             ).x
         )
         return self
 
     def predict_proba(self, threads: Sequence[Thread]) -> np.ndarray:
         """Return a row a thread, with a probability for each of `classes_`."""
-        found = self.words_.transform(_table(threads))
-        scores = found @ self.shared_
-        repository = np.array([thread.repository for thread in threads])
+        if not threads:
+            return np.empty((0, len(self.classes_)))
+        found = self._features(threads)
+        scores = np.asarray(found @ self.shared_.astype(np.float32))
+        repository = np.array([thread.repository.casefold() for thread in threads])
         for name, weights in self.own_.items():
-            scores[repository == name] += found[repository == name] @ weights
-        return np.asarray(softmax(self.scale_ * scores, axis=1))
+            rows = np.flatnonzero(repository == name)
+            if len(rows):
+                scores[rows] += found[rows] @ weights.astype(np.float32)
+        return np.asarray(softmax(self.scale_ * scores.astype(float), axis=1))
 
     def predict(self, threads: Sequence[Thread]) -> np.ndarray:
         """Return the likeliest class of each thread."""
         return np.asarray(self.classes_[self.predict_proba(threads).argmax(axis=1)])
 
+    def _learn_words(self, threads: Sequence[Thread]) -> None:
+        self.words_ = {}
+        self.rarity_ = {}
+        for name, counts in _counted(threads, self._parts()).items():
+            threads_with = np.bincount(counts.indices, minlength=counts.shape[1])
+            kept = np.flatnonzero(threads_with >= self.fewest)
+            self.words_[name] = kept.astype(np.int32)
+            self.rarity_[name] = (np.log((1 + len(threads)) / (1 + threads_with[kept])) + 1).astype(np.float16)
+        if self.embeddings:
+            vectors = _vectors(threads, self.embeddings)
+            self.centre_, self.spread_ = vectors.mean(axis=0), np.maximum(vectors.std(axis=0), 1e-6)
 
-def _table(threads: Sequence[Thread]) -> pd.DataFrame:
-    return pd.DataFrame([{name: text.strip() or _NOTHING for name, text in _parts(thread).items()} for thread in threads])
+    def _features(self, threads: Sequence[Thread]) -> sparse.csr_array:
+        """Return a row a thread: its words by part, each part as long as its weight says, and its vector."""
+        parts = self._parts()
+        whole = sum(parts.values()) / (1 - _EMBEDDINGS if self.embeddings else 1)
+        blocks = []
+        for name, counts in _counted(threads, parts).items():
+            found = counts[:, self.words_[name]]
+            found.data = (1 + np.log(found.data)) * self.rarity_[name].astype(np.float32)[found.indices]
+            row = np.repeat(np.arange(len(threads)), np.diff(found.indptr))
+            length = np.sqrt(np.bincount(row, found.data**2, minlength=len(threads)) * whole / parts[name])
+            found.data = (found.data / length[row]).astype(np.float32)
+            blocks.append(found)
+        if self.embeddings:
+            vectors = (_vectors(threads, self.embeddings) - self.centre_) / self.spread_
+            vectors *= np.sqrt(_EMBEDDINGS / vectors.shape[1]) / np.linalg.norm(vectors, axis=2, keepdims=True)
+            blocks.append(sparse.csr_array(vectors.reshape(len(threads), -1)))
+        return sparse.csr_array(sparse.hstack(blocks, format="csr"))
+
+    def _parts(self) -> dict[str, float]:
+        return _PARTS | _DATE if self.dated else _PARTS
 
 
-def _parts(thread: Thread) -> dict[str, str]:
-    body = (thread.body or "").replace("\r", "")
-    title = _plain(thread.title)
-    prose = _plain(_FENCED.sub(" codeblock ", _REMARK.sub(" ", body)))[:_MOST]
-    lines = [_plain(line).strip(" *#-_:\t") for line in body.split("\n") if line.strip()][:400]
-    pairs = [f"{line} > {following}" for line, following in pairwise([*lines, "end"])]
-    ends = [f"first {lines[0]}", f"last {lines[-1]}"] if lines else []
-    sentences = [sentence.split()[:3] for sentence in _SENTENCE_END.split(f"{title}\n{prose}")[:40]]
+def _with_every_class(repository: np.ndarray, wanted: np.ndarray) -> list[str]:
+    """Return the repositories that have enough threads of each class that any has."""
+    certain = wanted.max(axis=1) == 1
+    counts = Counter(zip(repository[certain].tolist(), wanted[certain].argmax(axis=1).tolist(), strict=True))
+    classes = {code for _, code in counts}
+    return [str(name) for name in np.unique(repository) if all(counts[name, code] >= _FEWEST_OF_A_CLASS for code in classes)]
+
+
+def _counted(threads: Sequence[Thread], parts: Iterable[str]) -> dict[str, Any]:
+    read = [_read(thread) for thread in threads]
+    return {name: _HASHER.transform([words[name] for words in read]) for name in parts}
+
+
+def _vectors(threads: Sequence[Thread], folder: str) -> np.ndarray:
+    return load_encoder(folder).encode([f"{thread.title}\n{_prose(thread.body or '')[:2500]}" for thread in threads])
+
+
+def _prose(body: str) -> str:
+    return _URL.sub(" url ", _FENCED.sub(" ", _REMARK.sub(" ", body)))
+
+
+def _read(thread: Thread) -> dict[str, list[str]]:
+    title = _plain(thread.title[:_MOST])
+    body = _plain((thread.body or "")[:_MOST].replace("\r", ""))
+    prose = _FENCED.sub(" codeblock ", _REMARK.sub(" ", body))[:_MOST_PROSE]
+    lines = [line for line in (line.strip(" *#-_:\t") for line in body.split("\n", _LINES)[:_LINES]) if line]
+    titled, words = _WORD.findall(title), _WORD.findall(prose)
+    day = thread.created_at
     return {
-        "title": title,
-        "prose": prose,
-        "opening": prose[:500],
-        "body": body[:_MOST],
-        "lines": "\n".join(sorted({*lines, *pairs, *ends})),
-        "starts": " ".join("_".join(words[: n + 1]) for words in sentences for n in range(len(words))),
-        "code": "\n".join(block[0] for block in _FENCED.finditer(body))[:_MOST],
-        "date": f"{day:%Y} {day:%Y}-q{(day.month + 2) // 3} {day:%Y-%m}" if (day := thread.created_at) else "",
+        "title": titled + _pairs(titled) + [" ".join(three) for three in zip(titled, titled[1:], titled[2:], strict=False)],
+        "prose": words + _pairs(words),
+        "opening": words[:_OPENING] + _pairs(words[:_OPENING]),
+        "starts": _starts(f"{title}\n{prose}"),
+        "lines": [*{*lines, *(f"{line} > {following}" for line, following in pairwise([*lines, "end"]))}],
+        "code": [word for block in _FENCED.finditer(body) for word in _WORD.findall(block[0])],
+        "date": [f"{day:%Y}", f"{day:%Y}-q{(day.month + 2) // 3}", f"{day:%Y-%m}"] if day else [],
     }
 
 
+def _pairs(words: list[str]) -> list[str]:
+    return [f"{word} {following}" for word, following in pairwise(words)]
+
+
+def _starts(text: str) -> list[str]:
+    """Return the first word, two words and three of each sentence."""
+    sentences = [sentence.split(maxsplit=3)[:3] for sentence in _SENTENCE_END.split(text)[:_SENTENCES]]
+    return ["_".join(words[:n]) for words in sentences for n in range(1, len(words) + 1)]
+
+
 def _plain(text: str) -> str:
-    """Write what differs from thread to thread alike: addresses, hashes, numbers, capitals."""
-    return _NUMBER.sub("0", _HASH.sub(" hash ", _URL.sub(" url ", text).lower()))
+    """Write what differs from thread to thread alike: addresses, numbers, capitals."""
+    return _NUMBER.sub("0", _URL.sub(" url ", text).lower())

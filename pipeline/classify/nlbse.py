@@ -77,7 +77,7 @@ class Result:
     seconds: float
 
 
-def benchmark(folder: Path, *, dated: bool = False, validate: bool = False) -> Result:
+def benchmark(folder: Path, *, dated: bool = False, embeddings: str | None = None, validate: bool = False) -> Result:
     """Train on the official training split, then read the test split and score on it.
 
     Parameters
@@ -85,6 +85,8 @@ def benchmark(folder: Path, *, dated: bool = False, validate: bool = False) -> R
     dated
         Read the date of opening, too. Much of what it tells is how the benchmark's issues were drawn: each class of a
         repository is of other years.
+    embeddings
+        The folder of a sentence-transformers model that reads the texts, too; loading it and encoding are a part of training.
     validate
         Cross-validate within the training split, too, which takes ten trainings more.
 
@@ -95,20 +97,21 @@ def benchmark(folder: Path, *, dated: bool = False, validate: bool = False) -> R
     """
     train = read_split(folder / TRAIN)
     begun = time.perf_counter()
-    gate = Gate(dated=dated).fit(train.threads, train.labels)
+    gate = Gate(dated=dated, embeddings=embeddings).fit(train.threads, train.labels)
     seconds = time.perf_counter() - begun
-    validated = cross_validate(train, dated=dated) if validate else None
+    validated = cross_validate(train, dated=dated, embeddings=embeddings) if validate else None
     test = read_split(folder / TEST)
     return Result(score(test, gate.predict(test.threads)), validated, seconds)
 
 
-def cross_validate(split: Split, *, dated: bool = False, seed: int = _SEED) -> Score:
+def cross_validate(split: Split, *, dated: bool = False, embeddings: str | None = None, seed: int = _SEED) -> Score:
     """Score predictions of each issue by a model that was trained without its tenth, repositories and classes being balanced."""
     strata = [f"{repository} {label}" for repository, label in zip(split.repositories, split.labels, strict=True)]
     predicted = np.empty(len(strata), dtype=object)
     for inside, outside in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(strata, strata):
         train = split[inside]
-        predicted[outside] = Gate(dated=dated).fit(train.threads, train.labels).predict(split[outside].threads)
+        gate = Gate(dated=dated, embeddings=embeddings).fit(train.threads, train.labels)
+        predicted[outside] = gate.predict(split[outside].threads)
     return score(split, predicted)
 
 

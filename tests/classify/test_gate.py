@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -65,6 +66,33 @@ def test_what_a_word_means_may_differ_by_repository() -> None:
     assert gate.predict([thread(words[0], 41, name) for name in ("a/a", "b/b")]).tolist() == ["bug", "feature"]
 
 
+def test_a_repository_that_lacks_a_class_is_not_corrected_for() -> None:
+    few = [thread(SAID["bug"], i, "b/b") for i in range(12)]
+    gate = Gate().fit([*THREADS, *few], [*LABELS, *["bug"] * 12])
+    asked = [thread(SAID["question"], 40, name) for name in ("b/b", "z/z")]
+    one, other = gate.predict_proba(asked)
+    assert one.tolist() == other.tolist()
+
+
+def test_a_target_may_be_less_sure_than_a_label() -> None:
+    unsure = [thread("it is what it is", i) for i in range(12)]
+    labels = [*LABELS, *["feature"] * 12]
+    targets = np.vstack([np.repeat(np.eye(3), 12, axis=0), np.tile([0, 0.5, 0.5], (12, 1))])
+    asked = [thread("it is what it is", 41)]
+    said = Gate().fit([*THREADS, *unsure], labels).predict_proba(asked)[0]
+    halved = Gate().fit([*THREADS, *unsure], labels, targets).predict_proba(asked)[0]
+    assert said[1] > 0.7
+    assert halved[1] == pytest.approx(halved[2], abs=0.1)
+    assert halved[0] < halved[1]
+
+
+def test_a_gate_holds_no_words_and_is_small() -> None:
+    kept = pickle.dumps(vars(Gate().fit(THREADS, LABELS)))
+    assert len(kept) < 200_000
+    for word in (b"crashes", b"support", b"question?"):
+        assert word not in kept
+
+
 def test_the_date_of_opening_is_read_only_when_asked_for() -> None:
     threads = [thread("it is as it is", i, year=year) for year in (2010, 2020) for i in range(12)]
     labels = [str(t.created_at.year) for t in threads if t.created_at]
@@ -81,5 +109,9 @@ def test_any_text_has_a_class(body: str | None) -> None:
     assert found.sum() == pytest.approx(1)
 
 
+def test_no_threads_have_no_probabilities() -> None:
+    assert Gate().fit(THREADS, LABELS).predict_proba([]).shape == (0, 3)
+
+
 def test_a_gate_is_copied_as_any_estimator() -> None:
-    assert clone(Gate(alpha=2, dated=True)).get_params() == {"alpha": 2, "dated": True}
+    assert clone(Gate(alpha=2, dated=True)).get_params() == {"alpha": 2, "dated": True, "embeddings": None, "fewest": 4}

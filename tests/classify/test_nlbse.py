@@ -141,3 +141,10 @@ def test_real_issues_are_classified_better_than_by_the_baseline_when_their_date_
 
 def test_the_text_alone_tells_real_issues_apart_better_than_plain_words_do(nlbse24: Path) -> None:
     assert benchmark(nlbse24).test.mean > 0.78  # what a plain TF-IDF linear model reaches; the text alone stays below `SETFIT`
+
+
+def test_embeddings_are_asked_for_by_naming_a_folder_that_holds_a_model(redefect: Run, data: Path, tmp_path: Path) -> None:
+    done = redefect("benchmark", "nlbse24", "--data", data, "--embeddings", tmp_path, expect=1)
+    assert (
+        done.stderr == f"redefect: {tmp_path}: holds no sentence-transformers model (no modules.json); name a folder that does.\n"
+    )
