@@ -150,6 +150,23 @@ class Gate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         return _PARTS | _DATE if self.dated else _PARTS
 
 
+def train_gate(
+    threads: Sequence[Thread], labels: Sequence[str], annotated: Sequence[Thread], defects: Sequence[bool], *, fewest: int = 8
+) -> Gate:
+    """Train on issues whose class is known, and on threads of which it is only known whether they tell of a defect.
+
+    One that tells of none is a feature's or a question's as much as a gate takes it for one that learnt from the issues alone.
+    """
+    gate = Gate(fewest=fewest).fit(threads, labels)
+    defect = np.array(defects, dtype=bool)
+    bug = gate.classes_ == "bug"
+    guessed = np.where(bug, 0, gate.predict_proba(annotated))
+    targets = np.where(defect[:, None], bug, guessed / guessed.sum(axis=1, keepdims=True))
+    names = [*labels, *gate.classes_[targets.argmax(axis=1)]]
+    known = np.eye(len(gate.classes_))[np.searchsorted(gate.classes_, np.asarray(labels))]
+    return Gate(fewest=fewest).fit([*threads, *annotated], names, np.vstack([known, targets]))
+
+
 def _with_every_class(repository: np.ndarray, wanted: np.ndarray) -> list[str]:
     """Return the repositories that have enough threads of each class that any has."""
     certain = wanted.max(axis=1) == 1

@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 
 import pipeline
-from pipeline.classify.gate import Gate
+from pipeline.classify.gate import Gate, train_gate
 from pipeline.thread import Thread
 
 CHECKOUT = Path(pipeline.__file__).parent.parent
@@ -84,6 +84,17 @@ def test_a_target_may_be_less_sure_than_a_label() -> None:
     assert said[1] > 0.7
     assert halved[1] == pytest.approx(halved[2], abs=0.1)
     assert halved[0] < halved[1]
+
+
+def test_annotated_threads_tell_what_is_no_bug_but_not_whether_it_is_a_wish_or_a_question() -> None:
+    annotated = [thread("how can it be blue, thanks", i, "b/b") for i in range(12)] + [
+        thread("all is lost", i, "b/b") for i in range(12)
+    ]
+    gate = train_gate(THREADS, LABELS, annotated, [False] * 12 + [True] * 12)
+    blue, lost = gate.predict_proba([thread("blue", 40, "z/z"), thread("all is lost", 40, "z/z")])
+    assert blue[0] < lost[0]
+    assert blue[2] > blue[1]
+    assert lost.argmax() == 0
 
 
 def test_a_gate_holds_no_words_and_is_small() -> None:
