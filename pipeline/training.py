@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from pipeline.classify.facets import CANDIDATES, FacetClassifier
-from pipeline.classify.gate import Gate
+from pipeline.classify.gate import Gate, train_gate
 from pipeline.classify.model_card import write_card
 from pipeline.classify.model_file import Classifier, in_order, read_model, write_model
-from pipeline.classify.nlbse import CLASSES, TEST, TRAIN, read_split
+from pipeline.classify.nlbse import TEST, TRAIN, read_split
 from pipeline.classify.vectors import WordVectors
 from pipeline.classifying import shipped_model
 from pipeline.documents import read_text
@@ -115,24 +114,11 @@ def train(
 
 
 def _gate(folder: Path, found: Material) -> Gate:
-    """Train the gate on NLBSE'24 and on what the annotators said.
-
-    Of a thread without a defect they did not say whether it is a question or a wish: that is what a first gate makes of it.
-    """
     splits = [read_split(folder / name) for name in (TRAIN, TEST)]
     threads = [thread for split in splits for thread in split.threads]
     labels = [label for split in splits for label in split.labels]
-    first = Gate().fit(threads, labels)
     own, said = found.gated
-    targets = first.predict_proba(own)
-    bug = CLASSES.index("bug")
-    holds = np.array([category == "defect" for category in said])
-    targets[:, bug] = 0
-    targets /= targets.sum(axis=1, keepdims=True)
-    targets[holds] = np.eye(len(CLASSES))[bug]
-    certain = np.eye(len(CLASSES))[[CLASSES.index(label) for label in labels]]
-    named = [CLASSES[column] for column in targets.argmax(axis=1)]
-    return Gate().fit([*threads, *own], [*labels, *named], np.vstack([certain, targets]))
+    return train_gate(threads, labels, own, [category == "defect" for category in said])
 
 
 def _hashes(study: Study, gate_data: Path | None) -> dict[str, str]:
