@@ -12,7 +12,7 @@ nine times of ten, and says nothing. The guess weighs probabilities by the share
 beyond chance (Cohen's kappa) as it can.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
@@ -43,6 +43,7 @@ _MIN_DF = 3
 """In how many threads a term has to stand."""
 
 _VECTORS = ("opening vectors", "comment vectors", "all vectors")
+_WITH_VECTORS, _ANY_WORDS = ("opening_words", "comment_words"), "any words"
 
 _WORDS = {"opening": 1.0, "comments": 1.0, "signals": 1.0}
 _MEANINGS = dict.fromkeys(_VECTORS, 1.0)
@@ -189,8 +190,8 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     def _scores(self, read: list[Blocks]) -> list[np.ndarray]:
         """Return the first step's scores, of each facet an array (documents, categories)."""
         scores = np.zeros((len(read), sum(map(len, self.classes_))), dtype=np.float32)
-        for name, weights in self.weights_.items():
-            scores += self._block(name, read) @ weights.values
+        for name, block in self._blocks(read).items():
+            scores += block @ self.weights_[name].values
         return self._by_facet(scores)
 
     def contributions(self, document: Document, facet: str, category: str) -> list[Contribution]:
@@ -221,35 +222,58 @@ class FacetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         for block, term, _ in where:
             counts[block, term] = counts.get((block, term), 0) + 1
         return [
-            Contribution(term, place, float(worth[term][block]) / counts[block, term])
+            Contribution(term, place, weight)
             for block, term, place in where
-            if worth.get(term, {}).get(block)
+            for weight in [self._at(worth.get(term, {}), block, term, counts)]
+            if weight
         ]
 
     def _each_term(self, name: str, read: list[Blocks], direction: np.ndarray) -> tuple[str, list[str], dict[str, float]]:
         """Return what each term of a document adds along a direction of a block, and by which terms of `places` to find it."""
         if name in _SPARSE:
             terms = sorted(set(getattr(read[0], name)))
-            row = self._block(name, read)
-            return name, terms, self.terms_[name].shares(terms, row, direction)
-        words = sorted(set(_vector_texts(name, read)[0]))
-        row = self.vectors.terms_.transform(_vector_texts(name, read))
+            return name, terms, self.terms_[name].shares(terms, self.terms_[name].transform([getattr(read[0], name)]), direction)
+        block, text = {
+            "opening vectors": ("opening_words", read[0].opening_words),
+            "comment vectors": ("comment_words", read[0].comment_words),
+            "all vectors": (_ANY_WORDS, [*read[0].opening_words, *read[0].comment_words]),
+        }[name]
+        row = self.vectors.terms_.transform([text])
         length = float(np.linalg.norm(row @ self.vectors.vectors_.values - self.means_[name])) or 1.0
-        each = self.vectors.terms_.shares(words, row, self.vectors.vectors_.values @ direction / length)
-        return ("comment_words" if name == "comment vectors" else "opening_words"), words, each
+        words = sorted(set(text))
+        return block, words, self.vectors.terms_.shares(words, row, self.vectors.vectors_.values @ direction / length)
+
+    @staticmethod
+    def _at(worth: dict[str, float], block: str, term: str, counts: dict[tuple[str, str], int]) -> float:
+        """Return what a term adds at one of its places in a block: all places of a block share alike."""
+        weight = worth.get(block, 0.0) / counts[block, term]
+        if block in _WITH_VECTORS:
+            weight += worth.get(_ANY_WORDS, 0.0) / sum(counts.get((other, term), 0) for other in _WITH_VECTORS)
+        return weight
 
     def _fit_blocks(self, read: list[Blocks]) -> dict[str, Matrix]:
         wanted = {name for weights in self.candidates.values() for name in weights}
         self.terms_ = {name: HashedTerms(_MIN_DF).fit([getattr(of, name) for of in read]) for name in _SPARSE if name in wanted}
-        self.means_ = {
-            name: self.vectors.transform(_vector_texts(name, read)).mean(axis=0) for name in _VECTORS if name in wanted
-        }
-        return {name: self._block(name, read) for name in (*self.terms_, *self.means_)}
+        self.means_ = {name: rows.mean(axis=0) for name, rows in self._vectors(read, wanted).items()}
+        return self._blocks(read)
 
-    def _block(self, name: str, read: list[Blocks]) -> Matrix:
-        if name in self.terms_:
-            return self.terms_[name].transform([getattr(of, name) for of in read])
-        return normalize(self.vectors.transform(_vector_texts(name, read)) - self.means_[name])
+    def _blocks(self, read: list[Blocks]) -> dict[str, Matrix]:
+        """Return the matrices of the blocks that the model reads, a row a document."""
+        found: dict[str, Matrix] = {
+            name: terms.transform([getattr(of, name) for of in read]) for name, terms in self.terms_.items()
+        }
+        for name, rows in self._vectors(read, self.means_).items():
+            found[name] = normalize(rows - self.means_[name]) if len(rows) else rows
+        return found
+
+    def _vectors(self, read: list[Blocks], names: Collection[str]) -> dict[str, np.ndarray]:
+        if not set(names) & set(_VECTORS):
+            return {}
+        opening, comments = (
+            self.vectors.terms_.counts(texts) for texts in ([of.opening_words for of in read], [of.comment_words for of in read])
+        )
+        counts = dict(zip(_VECTORS, (opening, comments, opening + comments), strict=True))
+        return {name: self.vectors.of_counts(of) for name, of in counts.items() if name in names}
 
     def _tried(
         self, found: dict[str, Matrix], known: list[np.ndarray], answers: list[np.ndarray], owners: np.ndarray
@@ -396,14 +420,6 @@ def _owners(documents: Sequence[Document]) -> np.ndarray:
     if len(set(names)) < 2:  # leaving the only one out would leave nothing
         names = [f"{document.repository.casefold()}#{document.number}" for document in documents]
     return np.unique(names, return_inverse=True)[1]
-
-
-def _vector_texts(name: str, read: list[Blocks]) -> list[Sequence[str]]:
-    if name == "opening vectors":
-        return [of.opening_words for of in read]
-    if name == "comment vectors":
-        return [of.comment_words for of in read]
-    return [[*of.opening_words, *of.comment_words] for of in read]
 
 
 def _inner(block: Matrix) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Terms as numbers: TF-IDF of hashed terms, so that a model holds no word of anybody's text."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -25,22 +26,32 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def fit(self, texts: Iterable[Sequence[str]], y: None = None) -> Self:
         """Learn which terms there are and how rare each is, from texts that are sequences of terms."""
-        counts = self._hashed(texts)
-        frequency = np.bincount(counts.indices, minlength=_BUCKETS)
+        found = self._hashed(texts)
+        frequency = np.bincount(found.indices, minlength=_BUCKETS)
         self.buckets_ = np.flatnonzero(frequency >= self.min_df).astype(np.int32)
-        self.idf_ = (np.log((1 + counts.shape[0]) / (1 + frequency[self.buckets_])) + 1).astype(np.float32)
+        self.idf_ = (np.log((1 + found.shape[0]) / (1 + frequency[self.buckets_])) + 1).astype(np.float32)
         return self
 
     def transform(self, texts: Sequence[Sequence[str]]) -> sparse.csr_matrix:
         """Return a sparse matrix (texts, terms), float32."""
-        counts = self._hashed(texts)
-        column = np.searchsorted(self.buckets_, counts.indices)
+        return self.weighed(self.counts(texts))
+
+    def counts(self, texts: Sequence[Sequence[str]]) -> sparse.csr_matrix:
+        """Return how often each text holds each of the known terms, a sparse matrix (texts, terms)."""
+        found = self._hashed(texts)
+        column = np.searchsorted(self.buckets_, found.indices)
         column[column == len(self.buckets_)] = 0
-        known = self.buckets_[column] == counts.indices if len(self.buckets_) else np.zeros(len(column), dtype=bool)
-        kept = np.concatenate([[0], np.cumsum(known)])[counts.indptr]
-        values = (1 + np.log(counts.data[known])) * self.idf_[column[known]]
-        found = sparse.csr_matrix((values, column[known], kept), shape=(len(texts), len(self.buckets_)))
-        return sparse.csr_matrix(normalize(found, copy=False)) if found.nnz else found
+        known = self.buckets_[column] == found.indices if len(self.buckets_) else np.zeros(len(column), dtype=bool)
+        ends = np.concatenate([[0], np.cumsum(known)])[found.indptr]
+        return sparse.csr_matrix((found.data[known], column[known], ends), shape=(len(texts), len(self.buckets_)))
+
+    def weighed(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return TF-IDF of counts."""
+        if not counts.nnz:
+            return counts
+        values = (1 + np.log(counts.data)) * self.idf_[counts.indices]
+        found = sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+        return sparse.csr_matrix(normalize(found, copy=False))
 
     def places(self, terms: Sequence[str]) -> np.ndarray:
         """Return the columns of those of the terms that are known, in their order."""
@@ -60,8 +71,8 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     @staticmethod
     def _hashed(texts: Iterable[Sequence[str]]) -> sparse.csr_matrix:
-        hasher = FeatureHasher(_BUCKETS, input_type="string", alternate_sign=False, dtype=np.float32)
-        return sparse.csr_matrix(hasher.transform(texts))
+        hasher = FeatureHasher(_BUCKETS, input_type="dict", alternate_sign=False, dtype=np.float32)
+        return sparse.csr_matrix(hasher.transform(map(Counter, texts)))
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,11 @@ class WordVectors(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def transform(self, texts: Sequence[Sequence[str]]) -> np.ndarray:
         """Return an array (texts, dimensions)."""
-        return np.asarray(self.terms_.transform(texts) @ self.vectors_.values)
+        return self.of_counts(self.terms_.counts(texts))
+
+    def of_counts(self, counts: sparse.csr_matrix) -> np.ndarray:
+        """Return an array (texts, dimensions) for counts of `terms_`."""
+        return np.asarray(self.terms_.weighed(counts) @ self.vectors_.values)
 
     def _neighbours(self, texts: Iterable[Sequence[str]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for text in texts:
