@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.classify.features import vector_words
+from pipeline.classify.features import MOST_CHARACTERS, vector_words
 from pipeline.classify.habits import Habits, learn_habits
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.lexicon import Lexicon, read_lexicon
@@ -97,7 +97,7 @@ def labelled_by(store: Store, study: Study, other: Study, habits: Habits) -> Lab
     with store.reading() as connection:
         for thread in read.threads(connection, sorted({repository for repository, _ in chosen})):
             if (key := (thread.repository.casefold(), thread.number)) in chosen:
-                documents[key] = read_document(thread, habits)
+                documents[key] = read_document(thread, habits, most=MOST_CHARACTERS)
     if not documents:
         raise RedefectError(f"The store of study '{study.name}' holds no thread that study '{other.name}' labels.")
     return _labelled({key: chosen[key] for key in sorted(documents)}, documents, other)
@@ -143,7 +143,7 @@ def _material(store: Store, study: Study, chosen: _Chosen, progress: Progress) -
             f"run `redefect collect --labelled --study {study.name}` first."
         )
     found = {key: chosen[key] for key in sorted(threads)}
-    documents = {key: read_document(thread, habits) for key, thread in threads.items()}
+    documents = {key: read_document(thread, habits, most=MOST_CHARACTERS) for key, thread in threads.items()}
     gates = [(threads[key], label.category) for key, labels in found.items() for label in labels if label.facet == _GATE]
     by_annotator = Counter(f"{labels[0].annotator}, {labels[0].round}" for labels in found.values())
     path = study.lexicon_path

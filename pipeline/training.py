@@ -138,13 +138,13 @@ def _counts(found: Material) -> str:
 
 def _metrics(tables: dict[str, pd.DataFrame], candidates: pd.DataFrame) -> dict[str, pd.DataFrame]:
     scores = tables["scores"]
-    shown = scores[scores["measure"].isin(["kappa", "macro_f1", "calibration_error"])]
+    shown = scores[scores["measure"].isin(["kappa", "macro_f1", "calibration_error"]) & (scores["estimator"] == "classifier")]
     return {
         "Verdicts": tables["verdicts"],
         "Scores, with 95 % intervals": shown,
         "Where it abstains": tables["abstention"],
         "How well people and annotators agree": tables["human"],
-        "What was tried, on owners left out": candidates,
+        "What was tried, on owners left out": candidates.sort_values(["facet", "log_loss"], ignore_index=True),
     }
 
 

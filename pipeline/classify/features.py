@@ -11,8 +11,11 @@ from pipeline.classify.text import Document, Origin
 
 _WORD = re.compile(r"\w+|[?!]")
 _HAS_VECTOR = re.compile(r"[a-z_]\w")
-_MOST: dict[Origin, int] = {"title": 1_000, "body": 4_000, "comment": 6_000, "answer": 6_000}
-"""Characters that are read of an origin: what a thread is about stands in its beginning."""
+MOST_CHARACTERS = 6_000
+"""Of the body, and of all comments, that models need (`read_document`): what a thread is about stands in its beginning."""
+
+_MOST: dict[Origin, int] = {"title": 1_000, "body": 4_000, "comment": MOST_CHARACTERS, "answer": MOST_CHARACTERS}
+"""Characters whose words are read."""
 
 _WRITTEN: tuple[Kind, ...] = ("prose", "traceback")
 _OWN: tuple[Kind, ...] = ("prose", "code", "traceback", "log", "versions")

@@ -17,6 +17,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 
 from pipeline import files
+from pipeline.classify.features import MOST_CHARACTERS
 from pipeline.classify.habits import NO_HABITS, Habits, parse_habits
 from pipeline.classify.text import Document, read_document
 from pipeline.errors import RedefectError
@@ -166,7 +167,7 @@ class Classifier:
 
     def read(self, threads: Sequence[Thread]) -> list[Document]:
         """Read threads as the facets' labeller does."""
-        return [read_document(thread, self.habits) for thread in threads]
+        return [read_document(thread, self.habits, most=MOST_CHARACTERS) for thread in threads]
 
     def predict(self, threads: Sequence[Thread]) -> list[Prediction]:
         """Label threads, each by itself, in their order."""

@@ -1,5 +1,6 @@
 """A thread as models read it: its parts by kind and origin, and the signals in them, each with its place."""
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -61,12 +62,20 @@ class Document:
         return [signal.name for signal in self.signals if signal.origin in origins and signal.name.startswith(wanted)]
 
 
-def read_document(thread: Thread, habits: Habits = NO_HABITS) -> Document:
-    """Read a thread. What `habits` say of its repository tells boilerplate and maintainers' answers apart."""
+def read_document(thread: Thread, habits: Habits = NO_HABITS, *, most: int | None = None) -> Document:
+    """Read a thread.
+
+    Parameters
+    ----------
+    habits
+        What they say of the thread's repository tells boilerplate and maintainers' answers apart.
+    most
+        How many characters of the body, and of all comments together, are read; None for all. Logs may be long.
+    """
     recurring = habits.recurring(thread.repository)
     parts: list[Part] = []
     signals: list[Signal] = []
-    for origin, comment, text in _texts(thread, habits):
+    for origin, comment, text in _texts(thread, habits, most or sys.maxsize):
         spans = split(text, recurring) if origin != "title" else _title(text)
         parts += [Part(kind, origin, comment, start, end, text[start:end]) for kind, start, end in spans]
         signals += [Signal(name, origin, comment, start, end) for name, start, end in mentions(text, spans)]
@@ -91,13 +100,16 @@ def _stretches(spans: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bool, in
             yield key, members[0][1], members[-1][2]
 
 
-def _texts(thread: Thread, habits: Habits) -> Iterator[tuple[Origin, int | None, str]]:
+def _texts(thread: Thread, habits: Habits, most: int) -> Iterator[tuple[Origin, int | None, str]]:
     yield "title", None, thread.title
     if thread.body:
-        yield "body", None, thread.body
+        yield "body", None, thread.body[:most]
     for position, comment in enumerate(thread.comments or ()):
+        if most <= 0:
+            return
         answers = comment.author != thread.author and habits.is_maintainer(thread.repository, comment.author)
-        yield "answer" if answers else "comment", position, comment.body
+        yield "answer" if answers else "comment", position, comment.body[:most]
+        most -= len(comment.body)
 
 
 def _title(text: str) -> list[Span]:

@@ -120,3 +120,18 @@ def test_real_threads_are_read_and_parted_sanely(denchmark: Path) -> None:
     assert 0.1 < shares["code"] < 0.5
     for kind in KINDS:
         assert 0 < shares[kind] < 0.7
+
+
+def test_a_limit_holds_for_the_body_and_for_all_comments_together() -> None:
+    thread = Thread(
+        repository="a/b",
+        number=1,
+        title="t" * 50,
+        body="b" * 50,
+        comments=(Comment(body="c" * 15), Comment(body="d" * 50), Comment(body="e")),
+    )
+    parts = read_document(thread, most=20).parts
+    assert [(part.origin, part.comment, part.text) for part in parts] == [
+        ("title", None, "t" * 50), ("body", None, "b" * 20), ("comment", 0, "c" * 15), ("comment", 1, "d" * 5)
+    ]  # fmt: skip
+    assert len(read_document(thread).parts) == 5
