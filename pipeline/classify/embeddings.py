@@ -90,7 +90,8 @@ def load_encoder(folder: str) -> Encoder:
         except Exception as error:  # whatever is broken in the folder, the library lets it through
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise RedefectError(f"{folder}: cannot be loaded by sentence-transformers ({reason}).") from None
-    if torch.cpu.get_capabilities().get("avx512_bf16"):  # twice as fast there, much slower elsewhere
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if capabilities.get("avx512_bf16"):  # twice as fast there, much slower elsewhere
         model = model.to(torch.bfloat16)
     return Encoder(model.eval())
 

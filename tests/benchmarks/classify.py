@@ -1,0 +1,212 @@
+"""Classify all of Denchmark beside fastText and spaCy's text classifiers, in one run: `make bench-classify`.
+
+Each is trained on the same labelled threads, a model a facet, tested on the same repositories, which none was trained on, and
+then labels all threads in every facet; each in a process of its own, on one core. Seconds are those of labelling, not of
+training; memory is the process's peak. fastText lives in a virtual environment of its own (`data/build/peers/fasttext-wheel`).
+"""
+
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("REDEFECT_SHARED", CHECKOUT.parent / "shared"))
+ARCHIVE = SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz"
+LABELS = CHECKOUT / "data" / "annotations" / "labels.csv"
+FASTTEXT = Path(os.environ.get("REDEFECT_FASTTEXT", CHECKOUT / "data/build/peers/fasttext-wheel/bin/python"))
+
+FACETS = ["gate", "reporter", "stage", "manifestation", "symptom", "defect-type", "root-cause"]
+_HELD_OUT = 5  # one in so many repositories
+_BATCH = 256
+_CHARACTERS = 4000  # of a text for the peers, which have no notion of a thread's parts
+_MAXRSS_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
+
+Predict = Callable[[list[dict]], list[str]]
+
+
+def redefect_labels(folder: Path, threads: list[dict]) -> tuple[Predict, list[str]]:
+    """Train what `redefect classify` uses, and return how it labels; so far the gate alone.
+
+    This is the one place to change once all facets are classified through `pipeline.classifying.classify_threads`.
+    """
+    from pipeline.classify.gate import Gate
+    from pipeline.thread import Thread
+
+    def as_threads(rows: list[dict]) -> list[Thread]:
+        return [Thread.model_construct(**row["thread"], created_at=None) for row in rows]
+
+    known = [row for row in threads if row["labels"].get("gate")]
+    gate = Gate().fit(as_threads(known), [row["labels"]["gate"] for row in known])
+    return lambda rows: gate.predict(as_threads(rows)).tolist(), ["gate"]
+
+
+def fasttext_model(folder: Path, rows: list[dict], facet: str) -> Predict:
+    import fasttext
+
+    path = folder / "train.txt"
+    path.write_text("".join(f"__label__{row['labels'][facet]} {row['text']}\n" for row in rows), encoding="utf-8")
+    model = fasttext.train_supervised(str(path), epoch=50, lr=0.5, wordNgrams=2, dim=50, bucket=200_000, thread=1, verbose=0)
+    return lambda asked: [model.f.predict(f"{row['text']}\n", 1, 0.0, "strict")[0][1].removeprefix("__label__") for row in asked]
+
+
+def spacy_model(folder: Path, rows: list[dict], facet: str, architecture: str) -> Predict:
+    import random
+
+    import spacy
+    from spacy.training import Example
+    from spacy.util import fix_random_seed, minibatch
+
+    fix_random_seed(1)
+    classes = sorted({row["labels"][facet] for row in rows})
+    bow = {
+        "@architectures": "spacy.TextCatBOW.v3",
+        "exclusive_classes": True,
+        "ngram_size": 2,
+        "no_output_layer": False,
+        "length": 2**18,
+    }
+    if architecture == "bow":
+        model = bow
+    else:
+        tok2vec = {
+            "@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None, "width": 64, "depth": 2, "embed_size": 2000,
+            "window_size": 1, "maxout_pieces": 3, "subword_features": True,
+        }  # fmt: skip
+        model = {"@architectures": "spacy.TextCatEnsemble.v2", "tok2vec": tok2vec, "linear_model": bow}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("textcat", config={"model": model})
+    examples = [
+        Example.from_dict(nlp.make_doc(row["text"]), {"cats": {name: float(name == row["labels"][facet]) for name in classes}})
+        for row in rows
+    ]
+    optimizer = nlp.initialize(lambda: examples)
+    for epoch in range(10 if architecture == "bow" else 4):
+        random.Random(epoch).shuffle(examples)
+        for batch in minibatch(examples, 32):
+            nlp.update(batch, sgd=optimizer)
+
+    def predict(asked: list[dict]) -> list[str]:
+        docs = nlp.pipe([row["text"] for row in asked], batch_size=_BATCH)
+        return [max(doc.cats, key=doc.cats.__getitem__) for doc in docs]
+
+    return predict
+
+
+def peer(name: str, folder: Path) -> None:
+    """Train, test, and label all; print a line of JSON."""
+    annotated = [row for row in _rows(folder) if row["labels"]]
+    train = [row for row in annotated if not row["held_out"]]
+    test = [row for row in annotated if row["held_out"]]
+    models: dict[str, Predict] = {}
+    if name == "redefect":
+        predict, facets = redefect_labels(folder, train)
+        models = dict.fromkeys(facets, predict)
+    else:
+        for facet in FACETS:
+            known = [row for row in train if row["labels"].get(facet)]
+            if name == "fasttext":
+                models[facet] = fasttext_model(folder, known, facet)
+            else:
+                models[facet] = spacy_model(folder, known, facet, name.removeprefix("spacy-"))
+    kappas = {}
+    for facet, predict in models.items():
+        known = [row for row in test if row["labels"].get(facet)]
+        kappas[facet] = _kappa([row["labels"][facet] for row in known], predict(known))
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    begun, count = time.perf_counter(), 0
+    for rows in _batches(_rows(folder)):
+        for predict in models.values():
+            predict(rows)
+        count += len(rows)
+    seconds = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"threads": count, "seconds": seconds, "cpu": cpu, "peak": after.ru_maxrss / _MAXRSS_UNIT, "kappa": kappas}))
+
+
+def _rows(folder: Path) -> Iterator[dict]:
+    with (folder / "threads.jsonl").open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def _batches(rows: Iterator[dict]) -> Iterator[list[dict]]:
+    batch = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _kappa(truth: list[str], said: list[str]) -> float:
+    n = len(truth)
+    names = set(truth) | set(said)
+    chance = sum(truth.count(name) * said.count(name) for name in names) / n**2
+    agreed = sum(a == b for a, b in zip(truth, said, strict=True)) / n
+    return (agreed - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def _prepare(folder: Path) -> None:
+    """Write all threads as lines of JSON, with their labels and whether their repository is held out."""
+    from pipeline.importing import read_threads
+
+    labels: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+    with LABELS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["annotator"] in ("adjudicated", "auto-c") and row["category"]:
+                labels[row["repository"].casefold(), int(row["number"])][row["facet"]] = row["category"]
+    with (folder / "threads.jsonl").open("w", encoding="utf-8") as out:
+        for thread in read_threads(ARCHIVE, lambda _: None):
+            repository = thread.repository.casefold()
+            texts = [thread.title, thread.body or "", *(comment.body for comment in thread.comments or ())]
+            row = {
+                "thread": {"repository": thread.repository, "number": thread.number, "title": thread.title, "body": thread.body},
+                "text": " ".join(" ".join(texts)[:_CHARACTERS].split()),
+                "labels": labels.get((repository, thread.number), {}),
+                "held_out": sha256(repository.encode()).digest()[0] % _HELD_OUT == 0,
+            }
+            out.write(json.dumps(row) + "\n")
+
+
+def main() -> None:
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    peers = [
+        ("redefect", sys.executable),
+        ("fasttext", str(FASTTEXT)),
+        ("spacy-bow", sys.executable),
+        ("spacy-ensemble", sys.executable),
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        _prepare(Path(name))
+        print(f"{'':16}{'threads/s':>10}{'per CPU s':>10}{'peak MiB':>10}  kappa on repositories that none was trained on")
+        for label, python in peers:
+            if not Path(python).exists():
+                print(f"{label:16}is not here: {python}")
+                continue
+            command = [python, __file__, label, name]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{label:16}failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+                continue
+            found = json.loads(done.stdout.splitlines()[-1])
+            kappas = ", ".join(f"{facet} {kappa:.2f}" for facet, kappa in found["kappa"].items())
+            rate, cpu_rate = found["threads"] / found["seconds"], found["threads"] / found["cpu"]
+            print(f"{label:16}{rate:10,.0f}{cpu_rate:10,.0f}{found['peak']:10,.0f}  {kappas}", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        peer(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()
