@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings train test coverage check bench bench-crawl bench-memory bench-prevalence stress-crawl clean
+.PHONY: all help study-data collect findings train test coverage check bench bench-crawl bench-memory bench-classify bench-prevalence stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -121,6 +121,10 @@ bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ##
 
 bench-memory: $(READY) ## measure a crawl's peak memory on a replica's repository of 100,000 issues
 	$(BIN)/python tests/benchmarks/crawl_memory.py
+
+$(PEERS)/fasttext-wheel/ready: PEER := fasttext-wheel==0.9.2 'numpy<2'
+bench-classify: $(READY) $(PEERS)/fasttext-wheel/ready ## classify all of Denchmark beside fastText and spaCy (needs ../shared)
+	$(BIN)/python tests/benchmarks/classify.py
 
 bench-prevalence: $(READY) ## check the intervals of corrected shares by 500 resamples (takes more when ../shared is there)
 	$(BIN)/python tests/benchmarks/prevalence.py
