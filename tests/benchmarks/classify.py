@@ -1,7 +1,7 @@
 """Classify all of Denchmark beside fastText and spaCy's text classifiers, in one run: `make bench-classify`.
 
 Each is trained on the same labelled threads, a model a facet, tested on the same repositories, which none was trained on, and
-then labels all threads in every facet; each in a process of its own (ReDefect once in two, as `redefect classify` does on two cores).
+then labels all threads in every facet; each in a process of its own (ReDefect in two as well, as `redefect classify` does).
 Seconds are those of reading lines, labelling and, for ReDefect, writing; not of training. Memory is the largest process's peak,
 training included. fastText lives in a virtual environment of its own (`data/build/peers/fasttext-wheel`).
 """
@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
@@ -72,16 +73,14 @@ def redefect(folder: Path, processes: int) -> None:
     frame = pd.DataFrame([labels for _, labels in defects], columns=facets, dtype=object)
     documents = [read_document(thread, most=MOST_CHARACTERS) for thread, _ in defects]
     learnt = FacetClassifier(lexicon, WordVectors().fit(Texts())).fit(documents, frame)
-    # The annotations know a defect from none; which of questions and wishes the others are is a third class's matter.
-    said = [
-        "bug" if labels["gate"] == "defect" else ("feature", "question")[number % 2] for number, (_, labels) in enumerate(train)
-    ]
+    # The annotations tell a defect from none; that all others be questions and wishes by turns costs nothing here.
+    none = cycle(("feature", "question"))
+    said = ["bug" if labels["gate"] == "defect" else next(none) for _, labels in train]
     gate = Gate().fit([thread for thread, _ in train], said)
     classifier = Classifier("benchmark", gate, learnt, in_order(taxonomy, learnt.facets_))
     tested = classifier.predict([thread for thread, _ in test])
-    kappas = {
-        "gate": _kappa([row["gate"] for _, row in test], ["defect" if p.gate["defect"] > 0.5 else "no-defect" for p in tested])
-    }
+    gated = ["defect" if prediction.gate["defect"] > 0.5 else "no-defect" for prediction in tested]
+    kappas = {"gate": _kappa([row["gate"] for _, row in test], gated)}
     for facet in facets:
         known = [(row[facet], p.facets[facet].category) for (_, row), p in zip(test, tested, strict=True) if row.get(facet)]
         kappas[facet] = _kappa([truth for truth, _ in known], [guess for _, guess in known])
@@ -99,11 +98,14 @@ def redefect(folder: Path, processes: int) -> None:
                 out.write(prediction.to_json() + "\n")
                 done += 1
         seconds, cpu = time.perf_counter() - begun, _times() - before
-        peaks[count] = (
-            max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / _MAXRSS_UNIT
-        )
+        peaks[count] = _peak()
     found = {"threads": done, "seconds": seconds, "cpu": cpu, "peak": peaks[10**9], "earlier": peaks[5_000], "kappa": kappas}
     print(json.dumps(found))
+
+
+def _peak() -> float:
+    largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return largest / _MAXRSS_UNIT
 
 
 def _times() -> float:
@@ -188,7 +190,7 @@ def peer(name: str, folder: Path) -> None:
     seconds = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"threads": count, "seconds": seconds, "cpu": cpu, "peak": after.ru_maxrss / _MAXRSS_UNIT, "kappa": kappas}))
+    print(json.dumps({"threads": count, "seconds": seconds, "cpu": cpu, "peak": _peak(), "kappa": kappas}))
 
 
 def _rows(folder: Path) -> Iterator[dict]:
