@@ -440,6 +440,45 @@ def classify(
         report = classify_store(store, described, path, classifier, withheld=withheld, progress=_progress)
         store.close()
         _print_classified(f"Classified: {described.title}, by {path.name}", report, () if withheld else classifier.withheld)
+        typer.echo("These counts hold the machine's errors: `redefect prevalence` estimates shares that are corrected for them.")
+
+
+@app.command("prevalence")
+def prevalence(
+    study: StudyOption = "demo",
+    half_width: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="How wide to each side intervals may be before more labels are asked for.")
+    ] = 0.05,
+    model: ModelOption = None,
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Estimate the share of each category among a store's defects from machine labels, corrected for the machine's errors."""
+    from pipeline.classify.model_file import read_model
+    from pipeline.classifying import shipped_model
+    from pipeline.estimating import estimate_shares, shares_table
+    from pipeline.files import sha256, write_folder
+    from pipeline.store.session import Store, database_url
+
+    described = _read_study(study)
+    path = model or shipped_model()
+    classifier = read_model(path)
+    store = Store(database_url(database, described.database))
+    shares = estimate_shares(store, described, classifier, sha256(path), half_width=half_width)
+    store.close()
+    for of in shares:
+        if of.estimate is None:
+            typer.echo(f"{of.facet.title}: no estimate, {of.why}\n")
+            continue
+        typer.echo(f"{of.facet.title}. {of.estimate}")
+        typer.echo(f"{of.warning}\n" if of.warning else "")
+    table = shares_table(shares)
+    _made_folder(
+        write_folder(
+            folder or described.build / "prevalence",
+            {f"{table.name}.csv": table.to_csv(), f"{table.name}.tex": table.to_latex()},
+        )
+    )
 
 
 @app.command("queue")

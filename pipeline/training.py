@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from pipeline.classify.facets import CANDIDATES, FacetClassifier
 from pipeline.classify.gate import Gate, train_gate
+from pipeline.classify.labelled import Labelled
 from pipeline.classify.model_card import write_card
-from pipeline.classify.model_file import Classifier, in_order, read_model, write_model
+from pipeline.classify.model_file import Classifier, hashes, in_order, read_model, write_model
 from pipeline.classify.nlbse import TEST, TRAIN, read_split
 from pipeline.classify.vectors import WordVectors
 from pipeline.classifying import shipped_model
@@ -105,6 +107,8 @@ def train(
         withheld=tuple(sorted(withheld)),
         habits=found.habits,
         data=_hashes(study, gate_data),
+        held_out=_held_out(facets, found.labelled),
+        seen=hashes((document.repository, document.number) for document in found.labelled.documents),
         versions={"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     )
     write_model(model, classifier)
@@ -119,6 +123,15 @@ def _gate(folder: Path, found: Material) -> Gate:
     labels = [label for split in splits for label in split.labels]
     own, said = found.gated
     return train_gate(threads, labels, own, [category == "defect" for category in said])
+
+
+def _held_out(facets: FacetClassifier, labelled: Labelled) -> dict[str, dict[str, np.ndarray]]:
+    held_out = {}
+    for facet, classes, probabilities in zip(facets.facets_, facets.classes_, facets.left_out_, strict=True):
+        known = labelled.labels[facet].notna().to_numpy()
+        truth = np.searchsorted(classes, labelled.labels[facet].to_numpy()[known].astype(str))
+        held_out[facet] = {"probabilities": probabilities[known].astype(np.float16), "truth": truth.astype(np.int16)}
+    return held_out
 
 
 def _hashes(study: Study, gate_data: Path | None) -> dict[str, str]:

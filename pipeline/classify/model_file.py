@@ -145,6 +145,11 @@ class Classifier:
         What it was trained on: the SHA-256 of each input.
     versions
         Of the packages that trained it.
+    held_out
+        Of each facet, what the training's rows get from models without their owners: `probabilities`, an array (rows, classes)
+        in the order of the facets' `classes_`, and `truth`, the number of each row's class. Shares are corrected by it.
+    seen
+        Hashes of the threads that it was trained on, sorted.
     """
 
     name: str
@@ -156,6 +161,8 @@ class Classifier:
     habits: Habits = NO_HABITS
     data: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    held_out: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    seen: np.ndarray = field(default_factory=lambda: hashes(()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Give habits as the text that they are kept as: skops knows no sets that do not change."""
@@ -164,6 +171,10 @@ class Classifier:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take back what `__getstate__` gave."""
         self.__dict__.update(state, habits=parse_habits(state["habits"], "The model"))
+
+    def has_seen(self, repository: str, number: int) -> bool:
+        """Tell whether it was trained on a thread."""
+        return bool(np.isin(hashes([(repository, number)]), self.seen)[0])
 
     def read(self, threads: Sequence[Thread]) -> list[Document]:
         """Read threads as the facets' labeller does."""
@@ -216,6 +227,13 @@ class Classifier:
 def likeliest(probabilities: Mapping[str, float]) -> str:
     """Return the category with the largest probability, of several the first."""
     return max(probabilities, key=lambda category: probabilities[category])
+
+
+def hashes(threads: Iterable[tuple[str, int]]) -> np.ndarray:
+    """Return a sorted array of hashes of threads, each given by its repository, whatever its case, and its number."""
+    names = (f"{repository.casefold()}#{number}".encode() for repository, number in threads)
+    found = [int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True) for name in names]
+    return np.unique(np.array(found, dtype=np.int64))
 
 
 def in_order(taxonomy: Taxonomy, facets: Sequence[str]) -> dict[str, tuple[str, ...]]:

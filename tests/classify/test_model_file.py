@@ -20,7 +20,7 @@ from skops import io as skops
 
 from pipeline.classify.explanation import explain
 from pipeline.classify.model_card import card_path, check_card, write_card
-from pipeline.classify.model_file import Classifier, Prediction, read_model, write_model
+from pipeline.classify.model_file import Classifier, Prediction, hashes, read_model, write_model
 from pipeline.errors import RedefectError
 from pipeline.taxonomy import Taxonomy
 
@@ -77,6 +77,18 @@ def test_the_real_labeller_of_facets_comes_back_from_its_file(tmp_path: Path) ->
     assert explain(read, threads[0], prediction) == explain(written, threads[0], prediction)
     write_model(path, read)
     assert path.read_bytes() == first
+
+
+def test_what_it_was_trained_on_comes_back_with_it(tmp_path: Path) -> None:
+    rows = {"stage": {"probabilities": np.array([[0.25, 0.75]], dtype=np.float16), "truth": np.array([1], dtype=np.int16)}}
+    written = replace(standins.demo_classifier(), held_out=rows, seen=hashes([("Anvil/Works", 7), ("a/b", 1)]))
+    write_model(tmp_path / "model.skops", written)
+    read = read_model(tmp_path / "model.skops", standins.TYPES)
+    assert read.held_out["stage"]["probabilities"].tolist() == [[0.25, 0.75]]
+    assert read.held_out["stage"]["truth"].tolist() == [1]
+    assert read.has_seen("anvil/works", 7)
+    assert not read.has_seen("anvil/works", 8)
+    assert not standins.demo_classifier().has_seen("anvil/works", 7)
 
 
 def test_skops_itself_reads_the_file(model: Path) -> None:

@@ -1,0 +1,162 @@
+"""Shares of categories among the threads of a store that a classifier has labelled, corrected for its errors."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.classify.model_file import Classifier
+from pipeline.classify.prevalence import (
+    GoldSampleTooSmall,
+    Prevalence,
+    adapted_count,
+    gold_alone,
+    prediction_powered,
+    too_small,
+)
+from pipeline.errors import RedefectError
+from pipeline.export.tables import Table
+from pipeline.store import read
+from pipeline.store.predictions import predictions
+from pipeline.store.session import Store
+from pipeline.study import Study
+from pipeline.taxonomy import Facet, Taxonomy
+
+HALF_WIDTH = 0.05
+"""Of an interval, that a gold sample should reach."""
+
+_FEWEST = 10
+"""Threads with labels, without which nothing is estimated."""
+
+_LEAST = 1e-4
+_KEY = ["repository", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The shares of a facet's categories.
+
+    Attributes
+    ----------
+    estimate
+        The corrected shares; None where there is no way to them, for which `why` gives the reason.
+    alone
+        Those of the gold sample without the machine, if there is one.
+    warning
+        Set if the gold sample is too small for the wanted intervals.
+    """
+
+    facet: Facet
+    estimate: Prevalence | None
+    alone: Prevalence | None = None
+    warning: GoldSampleTooSmall | None = None
+    why: str = ""
+
+
+def estimate_shares(
+    store: Store, study: Study, classifier: Classifier, digest: str, *, half_width: float = HALF_WIDTH
+) -> list[Shares]:
+    """Estimate the share of each category among the defects of a store, facet by facet.
+
+    The defects are the threads that the gate takes for such and on which the classifier was not trained. Where people have
+    labelled some of them (by the study's verdict; of several defects of a thread, the first counts), these are the gold sample,
+    and have to be a random draw for the interval to hold. Without any, the classifier's own held-out threads stand in.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of the classifier's file, by which its predictions are found.
+    half_width
+        How wide to each side intervals may be; wider ones get a warning.
+
+    Raises
+    ------
+    RedefectError
+        If the store holds no predictions of this classifier.
+    """
+    taxonomy = study.read_taxonomy()
+    with store.reading() as connection:
+        said = predictions(connection, classifier.name)
+        said = said[said["digest"] == digest]
+        if said.empty:
+            raise RedefectError(
+                f"The store holds nothing that this model says; run `redefect classify --study {study.name}` first."
+            )
+        known = read.defects(connection, study.name, taxonomy, study.verdict)
+    probable = said.pivot(index=[*_KEY, "facet"], columns="category", values="probability").fillna(0.0)
+    gate: Any = probable.xs("gate", level="facet")
+    defects = gate.index[gate["defect"] >= gate.drop(columns="defect").max(axis=1)]
+    new = [not classifier.has_seen(repository, number) for repository, number in defects]
+    defects = defects[np.array(new, dtype=bool)]
+    first = known.drop_duplicates(_KEY).set_index(_KEY)
+    seed = study.seeds.resampling
+    return [
+        _shares(facet, probable, defects, first, classifier, half_width, seed) for facet in _labelled(classifier, taxonomy, said)
+    ]
+
+
+def shares_table(shares: list[Shares]) -> Table:
+    """Return all estimates as one table, a row a category, with what each assumes."""
+    frames = []
+    for of in shares:
+        for estimate in (of.estimate, of.alone):
+            if estimate is not None:
+                frame = estimate.frame.assign(method=estimate.method, assumes=estimate.assumption)
+                frame.insert(0, "facet", of.facet.id)
+                frames.append(frame)
+    columns = ["facet", "category", "naive", "corrected", "low", "high", "n_unlabelled", "n_gold", "method", "assumes"]
+    together = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return Table("prevalence", "Shares from machine labels, corrected for the machine's errors, with 95 % intervals.", together)
+
+
+def _labelled(classifier: Classifier, taxonomy: Taxonomy, said: pd.DataFrame) -> list[Facet]:
+    there = set(said["facet"])
+    return [taxonomy.facet(name) for name in classifier.categories if name in there and name not in classifier.withheld]
+
+
+def _shares(
+    facet: Facet,
+    probable: pd.DataFrame,
+    defects: pd.MultiIndex,
+    first: pd.DataFrame,
+    classifier: Classifier,
+    half_width: float,
+    seed: int,
+) -> Shares:
+    of_facet: Any = probable.xs(facet.id, level="facet")
+    rows = of_facet.loc[of_facet.index.intersection(defects)]
+    truth = first[facet.id].astype(object).dropna() if facet.id in first else pd.Series(dtype=object)
+    truth = truth[truth.index.isin(rows.index)]
+    unlabelled = rows[~rows.index.isin(truth.index)]
+    if len(truth):
+        names = [c for c in facet.ids if c in classifier.known_categories(facet.id) or c in set(truth)]
+        numbers = np.array([names.index(category) for category in truth])
+        if len(truth) < _FEWEST or len(unlabelled) < _FEWEST:
+            return Shares(facet, None, why=_too_few(len(truth), len(unlabelled)))
+        machine, gold = (_sure(frame.reindex(columns=names, fill_value=0.0)) for frame in (unlabelled, rows.loc[truth.index]))
+        estimate = prediction_powered(machine, gold, numbers, names)
+        return Shares(facet, estimate, gold_alone(numbers, names), too_small(estimate, half_width))
+    if facet.id not in classifier.held_out:
+        return Shares(facet, None, why="nobody has labelled any of these threads, and the model holds none to correct by.")
+    if len(unlabelled) < _FEWEST:
+        return Shares(facet, None, why=_too_few(0, len(unlabelled)))
+    held, said = (classifier.held_out[facet.id][name] for name in ("probabilities", "truth"))
+    counts = np.bincount(said, minlength=held.shape[1])
+    enough = np.flatnonzero(counts >= 2)  # of one thread, nothing can be said of its kind
+    known = [str(name) for name in classifier.facets.classes_[classifier.facets.facets_.index(facet.id)]]
+    names = [known[column] for column in enough]
+    kept = np.isin(said, enough)
+    held_out = _sure(pd.DataFrame(held[kept][:, enough].astype(float), columns=names))
+    machine = _sure(unlabelled.reindex(columns=names, fill_value=0.0))
+    return Shares(facet, adapted_count(machine, held_out, np.searchsorted(enough, said[kept]), names, seed=seed))
+
+
+def _sure(frame: pd.DataFrame) -> np.ndarray:
+    """Return rows that add up to one and hold no zero, of which no logarithm could be taken."""
+    rows = frame.to_numpy(dtype=float) + _LEAST
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))
+
+
+def _too_few(gold: int, unlabelled: int) -> str:
+    return f"too few threads: {gold} labelled by people and {unlabelled} by the machine alone; {_FEWEST} of each are the least."
