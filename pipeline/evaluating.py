@@ -218,7 +218,7 @@ def evaluate_all(
         evaluations,
         scored,
         pd.concat([differences(evaluation, CLASSIFIER, seed=seed) for evaluation in evaluations], ignore_index=True),
-        verdicts(scored[scored["protocol"] == LEFT_OUT], CLASSIFIER, [MAJORITY, RULES]),
+        verdicts(scored[scored["protocol"] == LEFT_OUT], CLASSIFIER, [MAJORITY, RULES, WORDS]),
         pd.concat([table[who] for table in human], ignore_index=True) if human else pd.DataFrame(columns=who),
         hits,
         pd.concat([reliability(predicted) for predicted in own], ignore_index=True),

@@ -177,7 +177,7 @@ def verdicts(scored: pd.DataFrame, estimator: str, baselines: Sequence[str]) -> 
     scored
         What `scores` returned.
     baselines
-        The estimators than which it has to be better.
+        The estimators than which it must not be worse.
 
     Returns
     -------
@@ -188,12 +188,12 @@ def verdicts(scored: pd.DataFrame, estimator: str, baselines: Sequence[str]) -> 
     for facet in scored["facet"].drop_duplicates():
         own = kappas.loc[(facet, estimator)]
         others = {name: float(kappas.loc[(facet, name), "value"]) for name in baselines}
-        better = [name for name in baselines if others[name] >= own["value"]]
+        better = [name for name in baselines if others[name] > own["value"]]
         why = ""
         if not own["low"] > 0:
             why = f"It may be no better than chance: kappa's interval begins at {own['low']:.2f}."
         elif better:
-            why = f"It is no better than {better[0]}, whose kappa is {others[better[0]]:.2f}."
+            why = f"It is worse than {better[0]}, whose kappa is {others[better[0]]:.2f}."
         rows.append((facet, int(own["n"]), own["value"], own["low"], own["high"], bool(why), why))
     return pd.DataFrame(rows, columns=["facet", "n", "kappa", "low", "high", "withheld", "why"])
 
