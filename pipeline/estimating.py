@@ -1,7 +1,6 @@
 """Shares of categories among the threads of a store that a classifier has labelled, corrected for its errors."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,14 @@ from pipeline.classify.prevalence import (
     prediction_powered,
     too_small,
 )
+from pipeline.classifying import GATE_FACET
 from pipeline.errors import RedefectError
 from pipeline.export.tables import Table
 from pipeline.store import read
 from pipeline.store.predictions import predictions
 from pipeline.store.session import Store
 from pipeline.study import Study
-from pipeline.taxonomy import Facet, Taxonomy
+from pipeline.taxonomy import Facet
 
 HALF_WIDTH = 0.05
 """Of an interval, that a gold sample should reach."""
@@ -77,23 +77,21 @@ def estimate_shares(
     """
     taxonomy = study.read_taxonomy()
     with store.reading() as connection:
-        said = predictions(connection, classifier.name)
-        said = said[said["digest"] == digest]
-        if said.empty:
-            raise RedefectError(
-                f"The store holds nothing that this model says; run `redefect classify --study {study.name}` first."
-            )
         known = read.defects(connection, study.name, taxonomy, study.verdict)
-    probable = said.pivot(index=[*_KEY, "facet"], columns="category", values="probability").fillna(0.0)
-    gate: Any = probable.xs("gate", level="facet")
+    gate = _probabilities(store, classifier, digest, GATE_FACET)
+    if gate.empty:
+        raise RedefectError(f"The store holds nothing that this model says; run `redefect classify --study {study.name}` first.")
     defects = gate.index[gate["defect"] >= gate.drop(columns="defect").max(axis=1)]
     new = [not classifier.has_seen(repository, number) for repository, number in defects]
     defects = defects[np.array(new, dtype=bool)]
     first = known.drop_duplicates(_KEY).set_index(_KEY)
     seed = study.seeds.resampling
-    return [
-        _shares(facet, probable, defects, first, classifier, half_width, seed) for facet in _labelled(classifier, taxonomy, said)
-    ]
+    shares = []
+    for name in classifier.categories:
+        if name not in classifier.withheld and not (probable := _probabilities(store, classifier, digest, name)).empty:
+            rows = probable.loc[probable.index.intersection(defects)]
+            shares.append(_shares(taxonomy.facet(name), rows, first, classifier, half_width, seed))
+    return shares
 
 
 def shares_table(shares: list[Shares]) -> Table:
@@ -110,22 +108,21 @@ def shares_table(shares: list[Shares]) -> Table:
     return Table("prevalence", "Shares from machine labels, corrected for the machine's errors, with 95 % intervals.", together)
 
 
-def _labelled(classifier: Classifier, taxonomy: Taxonomy, said: pd.DataFrame) -> list[Facet]:
-    there = set(said["facet"])
-    return [taxonomy.facet(name) for name in classifier.categories if name in there and name not in classifier.withheld]
+def _probabilities(store: Store, classifier: Classifier, digest: str, facet: str) -> pd.DataFrame:
+    """Return a row an issue and a column a category."""
+    with store.reading() as connection:
+        said = predictions(connection, classifier.name, digest, facet)
+    return said.pivot(index=_KEY, columns="category", values="probability").fillna(0.0)
 
 
 def _shares(
     facet: Facet,
-    probable: pd.DataFrame,
-    defects: pd.MultiIndex,
+    rows: pd.DataFrame,
     first: pd.DataFrame,
     classifier: Classifier,
     half_width: float,
     seed: int,
 ) -> Shares:
-    of_facet: Any = probable.xs(facet.id, level="facet")
-    rows = of_facet.loc[of_facet.index.intersection(defects)]
     truth = first[facet.id].astype(object).dropna() if facet.id in first else pd.Series(dtype=object)
     truth = truth[truth.index.isin(rows.index)]
     unlabelled = rows[~rows.index.isin(truth.index)]

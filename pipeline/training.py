@@ -96,19 +96,24 @@ def train(
         facets.fit(found.labelled.documents, found.labelled.labels)
         say("gate ...")
         gate = read_model(shipped_model()).gate if gate_data is None else _gate(gate_data, found)
-    named = tables["abstention"].dropna(subset="threshold")
+    abstention = tables["abstention"]
+    thresholds = (
+        abstention["threshold"].astype(float).fillna(np.inf)
+    )  # where no threshold keeps the precision, it always abstains
     withheld = tables["verdicts"].loc[tables["verdicts"]["withheld"], "facet"]
     classifier = Classifier(
         name=study.taxonomy,
         gate=gate,
         facets=facets,
         categories=in_order(study.read_taxonomy(), facets.facets_),
-        thresholds=dict(sorted(zip(named["facet"], named["threshold"].astype(float), strict=True))),
+        thresholds=dict(sorted(zip(abstention["facet"], thresholds, strict=True))),
         withheld=tuple(sorted(withheld)),
         habits=found.habits,
         data=_hashes(study, gate_data),
         held_out=_held_out(facets, found.labelled),
-        seen=hashes((document.repository, document.number) for document in found.labelled.documents),
+        seen=hashes(
+            [*((d.repository, d.number) for d in found.labelled.documents), *((t.repository, t.number) for t in found.gated[0])]
+        ),
         versions={"Python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     )
     write_model(model, classifier)

@@ -176,6 +176,24 @@ def test_the_store_is_labelled_and_a_second_time_nothing_changes(trusting: Redef
     assert contents(database) == before
 
 
+def test_shares_are_corrected_by_what_people_labelled(trusting: Redefect, corpus: Path, root: Path) -> None:
+    unlabelled = [thread.model_copy(update={"number": thread.number + 1_000}) for thread in standins.demo_threads()]
+    corpus.write_text("".join(thread.to_json() + "\n" for thread in [*standins.demo_threads(), *unlabelled]))
+    write_model(root / "data" / "models" / "demo.skops", standins.demo_classifier())
+    trusting("import", "threads", corpus)
+    sentence = trusting("prevalence", expect=1).stderr
+    assert sentence == ("redefect: The store holds nothing that this model says; run `redefect classify --study demo` first.\n")
+    assert "`redefect prevalence` estimates shares" in trusting("classify").stdout
+    trusting("import", "study")
+    done = trusting("prevalence", "--half-width", "0.04").stdout
+    assert "Stage. Prediction-powered (PPI++) (assumes a gold sample drawn at random)" in done
+    assert "threads is too small for intervals of ±4.0%" in done
+    assert done.endswith("made data/build/demo/prevalence: prevalence.csv, prevalence.tex\n")
+    rows = list(csv.DictReader((root / "data" / "build" / "demo" / "prevalence" / "prevalence.csv").read_text().splitlines()))
+    assert {row["facet"] for row in rows} == {"stage", "symptom"}
+    assert all(float(row["low"]) <= float(row["corrected"]) <= float(row["high"]) for row in rows)
+
+
 def test_a_run_that_is_interrupted_leaves_whole_threads_and_no_traceback(trusting: Redefect, model: Path, root: Path) -> None:
     big = root / "big.jsonl"
     with big.open("w") as file:

@@ -52,14 +52,16 @@ def test_a_training_writes_a_model_that_labels_and_a_card_that_is_its(
     assert [file.read_bytes() for file in trained[0].files] == [file.read_bytes() for file in trained[1].files]
     check_card(paths[0])
     model = read_model(paths[0])
-    assert model.thresholds == {"stage": 0.55}
+    assert model.thresholds == {"reporter": float("inf"), "stage": 0.55}
     assert model.withheld == ("reporter",)
     assert model.facets.facets_ == trained[0].classifier.facets.facets_
-    assert len(model.seen) == len(standins.demo_labels())
+    assert all(model.has_seen(repository, number) for repository, number in standins.demo_labels().index)
+    assert not model.has_seen("no/where", 1)
     threads = standins.demo_threads()[:5]
     assert model.predict(threads) == trained[0].classifier.predict(threads)
     card = paths[0].with_suffix(".md").read_text()
     assert "For tests." in card
+    assert "| always |" in card
     assert "`make train STUDY=demo`" in card
     assert "demo-adjudicated, adjudicated" in card
     candidates = trained[0].candidates

@@ -46,12 +46,12 @@ def write_card(model: Path, classifier: Classifier, text: str, metrics: Mapping[
         "## What it labels",
         "",
         *_table(
-            ["facet", "categories", "abstains below", "withheld"],
+            ["facet", "categories", "abstains", "withheld"],
             [
                 [
                     facet,
                     ", ".join(classifier.known_categories(facet)),
-                    f"{classifier.thresholds[facet]:.2f}" if facet in classifier.thresholds else "",
+                    _threshold(classifier.thresholds.get(facet)),
                     "yes: it cannot be learnt yet" if facet in classifier.withheld else "",
                 ]
                 for facet in classifier.categories
@@ -82,6 +82,10 @@ def check_card(model: Path) -> None:
     found = _HASH.search(read_text(path))
     if found is None or found[1] != files.sha256(model):
         raise RedefectError(f"{path}: is not the card of {model.name} as it is now; make both anew.")
+
+
+def _threshold(value: float | None) -> str:
+    return "never" if value is None else "always" if value > 1 else f"below {value:.2f}"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

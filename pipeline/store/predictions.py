@@ -77,12 +77,22 @@ def put_predictions(
     return len(changed | {row["issue_id"] for row in rows})
 
 
-def predictions(connection: Connection, name: str) -> pd.DataFrame:
+def predictions(connection: Connection, name: str, digest: str | None = None, facet: str | None = None) -> pd.DataFrame:
     """Return what models of a name say, a row a probability.
 
     Columns: `repository`, `number`, `digest` (of the model's file), `facet`, `category`, `probability`, `guess` (true for the
     category that the model names), `abstained` (of the whole facet).
+
+    Parameters
+    ----------
+    digest, facet
+        Only those of this model file, and of this facet; all, if not given.
     """
+    wanted = [_MODEL.c.name == name]
+    if digest is not None:
+        wanted.append(_MODEL.c.digest == digest)
+    if facet is not None:
+        wanted.append(_PREDICTION.c.facet == facet)
     query = (
         select(
             _NAME.label("repository"), _ISSUE.number, _MODEL.c.digest, _PREDICTION.c.facet, _PREDICTION.c.category,
@@ -92,7 +102,7 @@ def predictions(connection: Connection, name: str) -> pd.DataFrame:
         .join(_MODEL, _PREDICTION.c.model_id == _MODEL.c.id)
         .join(_TABLES["issue"], _PREDICTION.c.issue_id == _ISSUE.id)
         .join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
-        .where(_MODEL.c.name == name)
+        .where(*wanted)
         .order_by(
             func.lower(_REPOSITORY.owner), func.lower(_REPOSITORY.name), _ISSUE.number, _MODEL.c.digest, _PREDICTION.c.facet,
             _PREDICTION.c.category,
