@@ -440,7 +440,6 @@ def classify(
         report = classify_store(store, described, path, classifier, withheld=withheld, progress=_progress)
         store.close()
         _print_classified(f"Classified: {described.title}, by {path.name}", report, () if withheld else classifier.withheld)
-        typer.echo("These counts hold the machine's errors: `redefect prevalence` estimates shares that are corrected for them.")
 
 
 @app.command("prevalence")
@@ -703,7 +702,7 @@ def _print_classified(title: str, report: "ClassificationReport", withheld: Iter
         ],
     )
     typer.echo(f"{report.threads} threads, of {report.changed} the predictions are new or changed.")
-    typer.echo("Counts of a machine's labels are no shares of anything: `redefect evaluate` tells how far they are off.")
+    typer.echo("These counts hold the machine's errors: `redefect prevalence` estimates shares that are corrected for them.")
 
 
 def _read_study(name: str) -> "Study":

@@ -18,7 +18,7 @@ from pipeline.classifying import GATE_FACET
 from pipeline.errors import RedefectError
 from pipeline.export.tables import Table
 from pipeline.store import read
-from pipeline.store.predictions import predictions
+from pipeline.store.predictions import predictions, settled
 from pipeline.store.session import Store
 from pipeline.study import Study
 from pipeline.taxonomy import Facet
@@ -59,7 +59,8 @@ def estimate_shares(
 ) -> list[Shares]:
     """Estimate the share of each category among the defects of a store, facet by facet.
 
-    The defects are the threads that the gate takes for such and on which the classifier was not trained. Where people have
+    The defects are the threads that the gate takes for such, without those that people set aside and those on which the
+    classifier was trained; so the shares hold as far as what the gate takes for a defect is one. Where people have
     labelled some of them (by the study's verdict; of several defects of a thread, the first counts), these are the gold sample,
     and have to be a random draw for the interval to hold. Without any, the classifier's own held-out threads stand in.
 
@@ -78,13 +79,16 @@ def estimate_shares(
     taxonomy = study.read_taxonomy()
     with store.reading() as connection:
         known = read.defects(connection, study.name, taxonomy, study.verdict)
+        asked = settled(connection, study.verdict)
     gate = _probabilities(store, classifier, digest, GATE_FACET)
     if gate.empty:
         raise RedefectError(f"The store holds nothing that this model says; run `redefect classify --study {study.name}` first.")
     defects = gate.index[gate["defect"] >= gate.drop(columns="defect").max(axis=1)]
-    new = [not classifier.has_seen(repository, number) for repository, number in defects]
-    defects = defects[np.array(new, dtype=bool)]
     first = known.drop_duplicates(_KEY).set_index(_KEY)
+    # People know better: what they set aside is no defect, whatever the gate says.
+    open_ = [(repository.casefold(), number) not in asked for repository, number in defects] | defects.isin(first.index)
+    new = [not classifier.has_seen(repository, number) for repository, number in defects]
+    defects = defects[open_ & np.array(new, dtype=bool)]
     seed = study.seeds.resampling
     shares = []
     for name in classifier.categories:

@@ -111,6 +111,20 @@ def test_threads_that_the_model_learnt_from_are_left_out(store: Store, study: St
     assert set(symptom.estimate.frame["n_gold"]) == {100}
 
 
+def test_threads_that_people_set_aside_are_no_defects(store: Store, study: Study) -> None:
+    plant(store, study, labelled=200)
+    verdict = study.verdict
+    aside = [
+        Label(IssueReference("anvil/works", n), 0, "gate", "no-defect", "no-defect", verdict.annotator, verdict.round)
+        for n in range(701, 801)
+    ]
+    with store.writing() as connection:
+        put_labels(connection, aside, "aside.csv")
+    (symptom,) = estimate_shares(store, study, classifier(), DIGEST)
+    assert symptom.estimate is not None
+    assert set(symptom.estimate.frame["n_unlabelled"]) == {N - 200 - 100}
+
+
 def test_a_facet_without_anything_to_correct_by_gives_a_reason_and_no_number(store: Store, study: Study) -> None:
     plant(store, study, labelled=0)
     (symptom,) = estimate_shares(store, study, classifier(), DIGEST)
