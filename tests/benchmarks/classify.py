@@ -3,7 +3,9 @@
 Each is trained on the same labelled threads, a model a facet, tested on the same repositories, which none was trained on, and
 then labels all threads in every facet; each in a process of its own (ReDefect in two as well, as `redefect classify` does).
 Seconds are those of reading lines, labelling and, for ReDefect, writing; not of training. Memory is the largest process's peak,
-training included. fastText lives in a virtual environment of its own (`data/build/peers/fasttext-wheel`).
+training included. fastText lives in a virtual environment of its own (`data/build/peers/fasttext-wheel`). SetFit takes part where
+REDEFECT_SETFIT names a Python that has it, and REDEFECT_EMBEDDINGS the folder of a sentence-transformers model. The slower ones label
+a part of the threads.
 """
 
 import csv
@@ -28,8 +30,14 @@ FASTTEXT = Path(os.environ.get("REDEFECT_FASTTEXT", CHECKOUT / "data/build/peers
 
 FACETS = ["gate", "reporter", "stage", "manifestation", "symptom", "defect-type", "root-cause"]
 _HELD_OUT = 5  # one in so many repositories
-_ONE_IN = {"fasttext": 1, "spacy-bow": 5, "spacy-ensemble": 20}  # threads: the slower ones would take half an hour for all
+_ONE_IN = {
+    "fasttext": 1,
+    "spacy-bow": 5,
+    "spacy-ensemble": 20,
+    "setfit": 200,
+}  # threads: the slower ones would take half an hour for all
 _BATCH = 256
+_SETFIT_STEPS, _SETFIT_TOKENS = 20, 128
 _CHARACTERS = 4000  # of a text for the peers, which have no notion of a thread's parts
 _MAXRSS_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
 
@@ -166,6 +174,22 @@ def spacy_model(folder: Path, rows: list[dict], facet: str, architecture: str) -
     return predict
 
 
+def setfit_model(folder: Path, rows: list[dict], facet: str) -> Predict:
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    classes = sorted({row["labels"][facet] for row in rows})
+    model = SetFitModel.from_pretrained(os.environ["REDEFECT_EMBEDDINGS"], labels=classes, local_files_only=True)
+    model.model_body.max_seq_length = _SETFIT_TOKENS
+    learnt = Dataset.from_dict({"text": [row["text"] for row in rows], "label": [row["labels"][facet] for row in rows]})
+    # So few steps, since one on two cores takes a second, and there is a model for each facet.
+    how = TrainingArguments(
+        output_dir=str(folder / "setfit"), batch_size=16, max_steps=_SETFIT_STEPS, seed=1, report_to="none", save_strategy="no"
+    )
+    Trainer(model=model, args=how, train_dataset=learnt).train()
+    return lambda asked: [str(said) for said in model.predict([row["text"] for row in asked], show_progress_bar=False)]
+
+
 def peer(name: str, folder: Path) -> None:
     """Train, test, and label all; print a line of JSON."""
     annotated = [row for row in _rows(folder) if row["labels"]]
@@ -176,6 +200,8 @@ def peer(name: str, folder: Path) -> None:
         known = [row for row in train if row["labels"].get(facet)]
         if name == "fasttext":
             models[facet] = fasttext_model(folder, known, facet)
+        elif name == "setfit":
+            models[facet] = setfit_model(folder, known, facet)
         else:
             models[facet] = spacy_model(folder, known, facet, name.removeprefix("spacy-"))
     kappas = {}
@@ -252,6 +278,7 @@ def main() -> None:
         ("fasttext", str(FASTTEXT)),
         ("spacy-bow", sys.executable),
         ("spacy-ensemble", sys.executable),
+        ("setfit", os.environ.get("REDEFECT_SETFIT", "no interpreter named by REDEFECT_SETFIT")),
     ]
     with tempfile.TemporaryDirectory() as name:
         _prepare(Path(name))
