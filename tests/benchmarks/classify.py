@@ -4,8 +4,8 @@ Each is trained on the same labelled threads, a model a facet, tested on the sam
 then labels all threads in every facet; each in a process of its own (ReDefect in two as well, as `redefect classify` does).
 Seconds are those of reading lines, labelling and, for ReDefect, writing; not of training. Memory is the largest process's peak,
 training included. fastText lives in a virtual environment of its own (`data/build/peers/fasttext-wheel`). SetFit takes part where
-REDEFECT_SETFIT names a Python that has it, and REDEFECT_EMBEDDINGS the folder of a sentence-transformers model. The slower ones label
-a part of the threads.
+REDEFECT_SETFIT names a Python that has it, and REDEFECT_EMBEDDINGS the folder of a sentence-transformers model. The slower ones
+label a part of the threads.
 """
 
 import csv
