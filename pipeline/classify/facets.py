@@ -424,7 +424,7 @@ def _owners(documents: Sequence[Document]) -> np.ndarray:
 
 def _inner(block: Matrix) -> np.ndarray:
     product = block @ block.T
-    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)  # type: ignore[attr-defined]
+    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=float)  # type: ignore[attr-defined]  # its stubs lack it
 
 
 def _logits(calibration: Calibration, scores: np.ndarray, votes: Any = 0.0) -> np.ndarray:

@@ -32,8 +32,3 @@ class Labelled:
     def __getitem__(self, rows: np.ndarray) -> "Labelled":
         """Return the rows at these places."""
         return Labelled([self.documents[row] for row in rows], self.labels.iloc[rows].reset_index(drop=True))
-
-    @property
-    def repositories(self) -> np.ndarray:
-        """The repository of each row, case folded."""
-        return np.array([document.repository.casefold() for document in self.documents])

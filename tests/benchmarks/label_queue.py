@@ -63,7 +63,7 @@ def main() -> None:
     all_labelled = Labelled([read_document(thread) for thread in threads], labels)
     meanings = WordVectors(50, min_df=5).fit([vector_words(document.text()) for document in all_labelled.documents])
     counts = vectors(threads)
-    repositories = all_labelled.repositories
+    repositories = np.array([document.repository.casefold() for document in all_labelled.documents])
     print(f"{len(threads)} threads, {len(set(repositories))} repositories; {START} labelled, then {MORE} more; {seeds} seeds")
 
     def taught(rows: np.ndarray) -> FacetClassifier:
