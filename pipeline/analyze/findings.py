@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.analyze.intervals import wilson
 from pipeline.analyze.reference import (
     AnyFinding,
     CountFinding,
@@ -19,6 +18,7 @@ from pipeline.analyze.reference import (
 from pipeline.analyze.results import cross_counts
 from pipeline.annotate.agreement import pair_by_position, pooled_kappa
 from pipeline.errors import RedefectError
+from pipeline.intervals import wilson
 from pipeline.taxonomy import Taxonomy, normalise
 
 _RESAMPLES = 2000

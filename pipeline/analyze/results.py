@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from pipeline.analyze.intervals import cramers_v, wilson
+from pipeline.intervals import cramers_v, wilson
 from pipeline.taxonomy import Facet
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
@@ -30,6 +29,7 @@ from pipeline.classify.groups import (
 from pipeline.classify.labelled import Labelled
 from pipeline.classify.text import Document
 from pipeline.errors import RedefectError
+from pipeline.intervals import wilson
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -387,14 +387,6 @@ def measures_of(sums: Floats, k: int) -> dict[str, Floats]:
         "log_loss": sums[:, k * k + 1] / n,
         "calibration_error": np.abs(bins[:, :, 1] - bins[:, :, 2]).sum(axis=1) / n,
     }
-
-
-def wilson(count: float, n: float) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share."""
-    if n <= 0:
-        return np.nan, np.nan
-    interval = binomtest(round(count), round(n)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def _beside(labelled: Labelled, study: Labelled) -> tuple[Labelled, np.ndarray]:

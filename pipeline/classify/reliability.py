@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.classify.evaluation import Predicted, confidence_bins, wilson
+from pipeline.classify.evaluation import Predicted, confidence_bins
+from pipeline.intervals import wilson
 
 _POINTS = 100
 

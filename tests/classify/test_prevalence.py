@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from pipeline.analyze.intervals import wilson
 from pipeline.classify.prevalence import (
     Prevalence,
     adapted_count,
@@ -23,6 +22,7 @@ from pipeline.classify.prevalence import (
 )
 from pipeline.errors import RedefectError
 from pipeline.export.tables import Table
+from pipeline.intervals import wilson
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
