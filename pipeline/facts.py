@@ -42,7 +42,8 @@ class IssueFacts:
 class Label:
     """One annotator's answer for one facet of one defect (1, 2, ...), or of the issue as a whole (0), in one round.
 
-    `category` is the taxonomy's id, `value` what the source wrote.
+    `category` is the taxonomy's id, `value` what the source wrote, `suggested` the category that a machine had suggested, when
+    the annotator saw that.
     """
 
     issue: IssueReference
@@ -54,6 +55,7 @@ class Label:
     round: str
     confidence: str | None = None
     note: str | None = None
+    suggested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ class Category(Document):
 
     `label` is the paper's spelling, `variants` are other spellings found in published data. A `group` only gathers
     categories that name it as their `parent`. `published_only` marks values that a published table uses although its
-    labelling instrument does not have them: they are read, counted and never assigned anew.
+    labelling instrument does not have them: they are read, counted and never assigned anew. Of an issue as a whole, a category
+    that is `final` says that it holds no defect to label.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -37,13 +38,15 @@ class Category(Document):
     parent: str | None = None
     group: bool = False
     published_only: bool = False
+    final: bool = False
     variants: list[str] = []
 
 
 class Facet(Document):
     """One question that is answered for each defect (or once an issue), and its possible answers.
 
-    `columns` are the names under which published tables hold the facet.
+    `columns` are the names under which published tables hold the facet, `rules` what decides in doubtful cases. A facet that is
+    `narrowed_by` another offers those of its categories first whose group is named like the other facet's answer.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -52,6 +55,8 @@ class Facet(Document):
     source: str
     level: Literal["defect", "issue"] = "defect"
     columns: list[str] = []
+    rules: list[str] = []
+    narrowed_by: str | None = None
     categories: list[Category] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -89,6 +94,11 @@ class Facet(Document):
     def values(self) -> list[Category]:
         """The categories that a label can have, in the order of the file (groups left out)."""
         return [category for category in self.categories if not category.group]
+
+    @cached_property
+    def choices(self) -> list[Category]:
+        """The categories that an annotator may choose: `values` but for those that only published tables use."""
+        return [category for category in self.values if not category.published_only]
 
     @cached_property
     def ids(self) -> list[str]:
@@ -138,11 +148,12 @@ class Facet(Document):
 
 
 class Taxonomy(Document):
-    """A published classification of defects."""
+    """A published classification of defects: facets in the order in which they are decided, and the rules for labelling by it."""
 
     id: str
     title: str
     source: Source
+    rules: list[str] = []
     facets: list[Facet] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -151,12 +162,27 @@ class Taxonomy(Document):
             raise ValueError(f"facet '{twice}' stands twice")
         if twice := _repeated([normalise(column) for facet in self.facets for column in facet.columns]):
             raise ValueError(f"column '{twice}' belongs to two facets")
+        for place, facet in enumerate(self.facets):
+            if facet.narrowed_by is None:
+                continue
+            earlier = next((f for f in self.facets[:place] if f.id == facet.narrowed_by and f.level == facet.level), None)
+            if earlier is None:
+                raise ValueError(
+                    f"facet '{facet.id}' is narrowed by '{facet.narrowed_by}', which is no facet before it of its level"
+                )
+            if not {c.id for c in facet.categories if c.group} & set(earlier.ids):
+                raise ValueError(f"no group of facet '{facet.id}' is named like a category of '{earlier.id}', which narrows it")
         return self
 
     @cached_property
     def defect_facets(self) -> list[Facet]:
         """The facets that are answered for each defect: the columns of the frame of defects."""
         return [facet for facet in self.facets if facet.level == "defect"]
+
+    @cached_property
+    def issue_facets(self) -> list[Facet]:
+        """The facets that are answered once an issue."""
+        return [facet for facet in self.facets if facet.level == "issue"]
 
     def facet(self, facet_id: str, where: str = "") -> Facet:
         """Return a facet by its id.

@@ -51,8 +51,7 @@ def issues(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verd
     for column in ("created_at", "closed_at", "repository_created_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
     frame["comment_count"] = frame["comment_count"].astype("Int64")
-    facets = [facet for facet in taxonomy.facets if facet.level == "issue"]
-    answers = _answers(connection, study, facets, verdict)
+    answers = _answers(connection, study, taxonomy.issue_facets, verdict)
     return _sorted(frame.merge(answers.drop(columns="defect"), on=_KEY, how="left"), _KEY)
 
 
