@@ -59,6 +59,27 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What an annotator remarked of an issue in a round besides its labels.
+
+    Attributes
+    ----------
+    discuss, slow
+        Whether the annotator wants to talk about it, and whether it took more than ten minutes.
+    translated
+        From which language, if it is not in English; else empty.
+    """
+
+    issue: IssueReference
+    annotator: str
+    round: str
+    discuss: bool = False
+    slow: bool = False
+    translated: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """A label from a rater's sheet, which gives the issue's number without its repository.
 

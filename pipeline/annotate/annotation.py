@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.errors import RedefectError
-from pipeline.facts import IssueReference, Label
+from pipeline.facts import IssueReference, Label, Remark
 from pipeline.taxonomy import Facet, Taxonomy
 from pipeline.thread import Thread
 
@@ -22,10 +22,8 @@ class Annotation:
         For the facets that are answered once an issue.
     defects
         For the other facets, of each defect of the issue.
-    discuss, slow
-        Whether the annotator wants to talk about it, and whether it took more than ten minutes.
-    translated
-        From which language, if it is not in English; else empty.
+    discuss, slow, translated, note
+        See `Remark`.
     suggested
         What a machine had suggested, when the annotator saw it, of the issue and of its first defect.
     """
@@ -53,9 +51,13 @@ class Annotation:
                     value=category,
                     annotator=self.annotator,
                     round=self.round,
-                    note=self.note or None,
                     suggested=self.suggested.get(facet) if number < 2 else None,
                 )
+
+    @property
+    def remark(self) -> Remark:
+        """What is said besides the labels."""
+        return Remark(self.issue, self.annotator, self.round, self.discuss, self.slow, self.translated, self.note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pipeline.thread import Comment, Thread
 
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"].c, _TABLES["issue"].c, _TABLES["comment"].c
-_SAMPLE, _LABEL, _RATING = _TABLES["sample"].c, _TABLES["label"].c, _TABLES["rating"].c
+_SAMPLE, _LABEL, _RATING, _REMARK = (_TABLES[name].c for name in ("sample", "label", "rating", "remark"))
 
 _NAME = (_REPOSITORY.owner + "/" + _REPOSITORY.name).label("repository")
 _KEY = ["repository", "number"]
@@ -71,18 +71,33 @@ def labels(connection: Connection, study: str) -> pd.DataFrame:
     """Return all labels of a study's sample, a row a label.
 
     Columns: `repository`, `number`, `defect` (0 for the issue as a whole), `facet`, `category`, `value`, `annotator`,
-    `round`, `confidence`.
+    `round`, `confidence`, `suggested` (the category that a machine had suggested, where the annotator saw one).
     """
     query = (
         select(
             _NAME, _ISSUE.number, _LABEL.defect, _LABEL.facet, _LABEL.category, _LABEL.value, _LABEL.annotator,
-            _LABEL.round, _LABEL.confidence,
+            _LABEL.round, _LABEL.confidence, _LABEL.suggested,
         )
         .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
         .join(_TABLES["label"], _LABEL.issue_id == _ISSUE.id)
         .where(_ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study)))
     )  # fmt: skip
     return _sorted(_frame(connection, query), [*_KEY, "defect", "facet", "annotator", "round"])
+
+
+def remarks(connection: Connection, study: str) -> pd.DataFrame:
+    """Return what annotators remarked of a study's sample besides labels, a row an issue, annotator and round.
+
+    Columns: `repository`, `number`, `annotator`, `round`, `discuss`, `slow`, `translated`, `note`.
+    """
+    columns = (_REMARK.annotator, _REMARK.round, _REMARK.discuss, _REMARK.slow, _REMARK.translated, _REMARK.note)
+    query = (
+        select(_NAME, _ISSUE.number, *columns)
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .join(_TABLES["remark"], _REMARK.issue_id == _ISSUE.id)
+        .where(_ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study)))
+    )
+    return _sorted(_frame(connection, query), [*_KEY, "annotator", "round"])
 
 
 def ratings(connection: Connection, sources: list[str]) -> pd.DataFrame:

@@ -128,7 +128,8 @@ class Label(Base):
     """What an annotator said in a round of one facet of an issue's `defect` (1, 2, ...), or of the issue as a whole (0).
 
     A defect is what somebody saw in a thread: two annotators may see different ones, and number them differently. So it
-    has no table of its own. `value` is the category as its source wrote it.
+    has no table of its own. `value` is the category as its source wrote it, `suggested` the one that a machine had suggested,
+    when the annotator saw that.
     """
 
     __tablename__ = "label"
@@ -142,11 +143,31 @@ class Label(Base):
     round: Mapped[str]
     confidence: Mapped[str | None]
     note: Mapped[str | None]
+    suggested: Mapped[str | None]
     source: Mapped[str]
     __table_args__ = (
         UniqueConstraint("issue_id", "defect", "facet", "annotator", "round"),
         Index("ix_label_annotator_round", "annotator", "round"),
     )
+
+
+class Remark(Base):
+    """What an annotator remarked of an issue in a round besides its labels; empty texts and `False` say that there was nothing.
+
+    `discuss`: wants to talk about it; `slow`: it took more than ten minutes; `translated`: from which language.
+    """
+
+    __tablename__ = "remark"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    issue_id: Mapped[int] = mapped_column(ForeignKey("issue.id", ondelete="CASCADE"))
+    annotator: Mapped[str]
+    round: Mapped[str]
+    discuss: Mapped[bool]
+    slow: Mapped[bool]
+    translated: Mapped[str]
+    note: Mapped[str]
+    source: Mapped[str]
+    __table_args__ = (UniqueConstraint("issue_id", "annotator", "round"),)
 
 
 class Rating(Base):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, ColumnElement, Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
 
 from pipeline.errors import RedefectError
-from pipeline.facts import IssueFacts, IssueReference, Label, Rating, RepositoryFacts
+from pipeline.facts import IssueFacts, IssueReference, Label, Rating, Remark, RepositoryFacts
 from pipeline.store.schema import Base
 from pipeline.thread import Thread
 
@@ -22,7 +22,7 @@ _BATCH = 1000
 
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"], _TABLES["issue"], _TABLES["comment"]
-_SAMPLE, _LABEL, _RATING, _RUN = _TABLES["sample"], _TABLES["label"], _TABLES["rating"], _TABLES["run"]
+_SAMPLE, _LABEL, _RATING, _REMARK, _RUN = (_TABLES[name] for name in ("sample", "label", "rating", "remark", "run"))
 
 _THREAD_COLUMNS = (
     "title", "body", "author", "state", "created_at", "updated_at", "closed_at", "fix", "comment_count", "tracker_labels",
@@ -234,6 +234,7 @@ def put_labels(connection: Connection, labels: Sequence[Label], source: str) -> 
             "value": label.value,
             "confidence": label.confidence,
             "note": label.note,
+            "suggested": label.suggested,
             "source": source,
         }
         for label in labels
@@ -254,6 +255,19 @@ def put_labels(connection: Connection, labels: Sequence[Label], source: str) -> 
                     f"'{annotator}' in round '{round_}' is already there from another source; give this round another name."
                 )
     return issues.added + _synchronise(connection, _LABEL, keys, rows, _LABEL.c.source == source)
+
+
+def put_remarks(connection: Connection, remarks: Sequence[Remark], source: str) -> int:
+    """Make the store hold exactly these remarks from this source."""
+    issues = _Issues(connection, {remark.issue for remark in remarks}, source)
+    rows = [
+        {
+            "issue_id": issues.id(r.issue), "annotator": r.annotator, "round": r.round, "discuss": r.discuss, "slow": r.slow,
+            "translated": r.translated, "note": r.note, "source": source,
+        }
+        for r in remarks
+    ]  # fmt: skip
+    return _synchronise(connection, _REMARK, ("issue_id", "annotator", "round"), rows, _REMARK.c.source == source)
 
 
 def put_ratings(connection: Connection, ratings: Iterable[Rating], source: str) -> int:
