@@ -340,12 +340,13 @@ def _random(kept: dict[IssueReference, str | None], share: float, zoos: int | No
     for _, issues in sorted(of_zoos.items(), key=lambda zoo: (-len(zoo[1]), zoo[0]))[:zoos]:
         # The share as written, not as a binary fraction: 0.29 of 50 is 14.5, which rounds up.
         size = max(1, int((Decimal(str(share)) * len(issues)).to_integral_value(ROUND_HALF_UP)))
-        for issue in sorted(issues, key=lambda issue: _permanent_number(issue, seed))[:size]:
+        for issue in sorted(issues, key=lambda issue: permanent_number(issue, seed))[:size]:
             why = f"drawn {size} of {len(issues)} at random in {issue.repository}, seed {seed}"
             yield DrawnIssue(issue, RANDOM, "zoo", seed, why)
 
 
-def _permanent_number(issue: IssueReference, seed: int) -> bytes:
+def permanent_number(issue: IssueReference, seed: int) -> bytes:
+    """Return a number of an issue that is as good as random and always the same for a seed: drawing is sorting by it."""
     return hashlib.sha256(f"{seed} {issue.repository.casefold()}#{issue.number}".encode()).digest()
 
 
