@@ -14,20 +14,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from pipeline import __version__
 from pipeline.errors import RedefectError
+from pipeline.terminal import (
+    ERR,
+    DatabaseOption,
+    FolderOption,
+    ModelOption,
+    StudyOption,
+    from_here,
+    name_made,
+    name_made_folder,
+    named_study,
+    print_frame,
+    print_rows,
+    table_csv,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pipeline.classify.model_file import Classifier
     from pipeline.classify.nlbse import Score
     from pipeline.classifying import ClassificationReport
@@ -36,7 +46,6 @@ if TYPE_CHECKING:
     from pipeline.facts import ImportReport
     from pipeline.replica import Replica
     from pipeline.selection import Step
-    from pipeline.study import Study
     from pipeline.thread import Thread
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="From issue trackers to the tables of a paper.")
@@ -51,21 +60,11 @@ app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")
 app.add_typer(benchmark_app, name="benchmark")
 
-_OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
-_ERR = Console(stderr=True, soft_wrap=True)
-
-StudyOption = Annotated[str, typer.Option("--study", "-s", help="A study of data/studies, or the path of a study file.")]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option("--database", help="SQLAlchemy URL or SQLite file; else REDEFECT_DATABASE, else the study's own file."),
-]
 ThreadsArgument = Annotated[Path | None, typer.Argument(help="A .jsonl file, a folder of them, or Denchmark's.")]
 LatencyOption = Annotated[float, typer.Option(min=0, help="Milliseconds that each answer takes longer.")]
 FaultsOption = Annotated[int | None, typer.Option(help="The seed of faults that break answers; without it none do.")]
 FaultRateOption = Annotated[float, typer.Option(min=0, max=1, help="The share of answers that break.")]
 BudgetOption = Annotated[int, typer.Option(min=1, help="Requests an hour that a token has.")]
-ModelOption = Annotated[Path | None, typer.Option("--model", help="A model file; else the one in data/models.")]
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to write; else a folder of its own below data/build.")]
 
 
 def main() -> None:
@@ -97,7 +96,7 @@ def _stop(_signal: int, _frame: object) -> None:
 
 
 def _fail(sentence: str, code: int) -> None:
-    _ERR.print(Text(f"redefect: {sentence}"))
+    ERR.print(Text(f"redefect: {sentence}"))
     sys.exit(code)
 
 
@@ -117,7 +116,7 @@ def study_data(
     from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
 
     folder = os.environ.get(LOCAL_FOLDER_VARIABLE)
-    fetch_study_data(_read_study(study), Path(folder) if folder else None, typer.echo, base_url)
+    fetch_study_data(named_study(study), Path(folder) if folder else None, typer.echo, base_url)
 
 
 @import_app.command("study")
@@ -127,7 +126,7 @@ def import_study_(study: StudyOption = "demo", database: DatabaseOption = None) 
     from pipeline.importing import import_study, study_inputs
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     store = Store(database_url(database, described.database))
     report = import_study(store, described, _progress)
     store.close()
@@ -137,11 +136,14 @@ def import_study_(study: StudyOption = "demo", database: DatabaseOption = None) 
         report.flaws += open_study(str(described.path), database).agreement_flaws()
     _print_report(report, f"Imported: {described.title}")
     flaws = described.build / "flaws.csv"
-    write(flaws, _csv("flaws", ["source", "where", "what", "done"], [(f.source, f.where, f.what, f.done) for f in report.flaws]))
-    inputs = [re.sub(r"([\\ #%:])", r"\\\1", _from_here(path)).replace("$", "$$") for path in study_inputs(described)]
-    rule = f"{_from_here(flaws)}: {' '.join(inputs)}\n\n" + "".join(f"{path}:\n" for path in inputs)
+    write(
+        flaws,
+        table_csv("flaws", ["source", "where", "what", "done"], [(f.source, f.where, f.what, f.done) for f in report.flaws]),
+    )
+    inputs = [re.sub(r"([\\ #%:])", r"\\\1", from_here(path)).replace("$", "$$") for path in study_inputs(described)]
+    rule = f"{from_here(flaws)}: {' '.join(inputs)}\n\n" + "".join(f"{path}:\n" for path in inputs)
     write(described.build / "inputs.mk", rule.encode())
-    _made([flaws])
+    name_made([flaws])
 
 
 @import_app.command("threads")
@@ -155,7 +157,7 @@ def import_threads_(
     from pipeline.importing import import_threads
     from pipeline.store.session import Store, database_url
 
-    store = Store(database_url(database, _read_study(study).database))
+    store = Store(database_url(database, named_study(study).database))
     report = import_threads(store, path, name or path.name.partition(".")[0], _progress)
     store.close()
     _print_report(report, f"Imported: {path.name}")
@@ -190,18 +192,18 @@ def collect(
     from pipeline.progress import watched
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     store = Store(database_url(database, described.database))
     if from_archive is not None:
         typer.echo(f"{rebuild(store, from_archive)} answers stored from {from_archive}.")
         return
     wish = wish_of(described, repository or [], labelled=labelled, whole=whole)
     address = os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
-    with watched(_ERR) as watch:
+    with watched(ERR) as watch:
         patience = Patience(first_wait=first_wait, read=timeout)
         client = Client(address, tokens_from(os.environ), patience, watch)
         if not client.has_token:
-            _ERR.print(Text("No token: GitHub answers 60 requests an hour, and nothing by GraphQL."))
+            ERR.print(Text("No token: GitHub answers 60 requests an hour, and nothing by GraphQL."))
         crawl = Crawl(store, described, client, archive=Archive(archive) if archive else None, watch=watch)
         if dry_run:
             _print_plan(crawl.plan(wish))
@@ -213,7 +215,7 @@ def collect(
     _print_crawl(report)
     path = described.build / "crawl.json"
     write(path, (json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n").encode())
-    _made([path])
+    name_made([path])
 
 
 @replica_app.command("serve")
@@ -270,13 +272,13 @@ def select_repositories_(
     from pipeline.progress import watched
     from pipeline.selecting import find_repositories
 
-    described = _read_study(study)
-    with watched(_ERR) as watch:
+    described = named_study(study)
+    with watched(ERR) as watch:
         client = Client(os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS, tokens_from(os.environ), watch=watch)
         decisions = find_repositories(described, client)
         client.close()
     reasons = Counter(d.fails for d in decisions if d.fails)
-    _print_rows(
+    print_rows(
         f"Repositories: {described.title}",
         ["", "repositories"],
         [("found", len(decisions)), *((f"left out: {why}", n) for why, n in sorted(reasons.items())),
@@ -290,9 +292,9 @@ def select_repositories_(
         for d in decisions
         for r in [d.repository]
     ]
-    write(path, _csv("repositories", columns, rows))
+    write(path, table_csv("repositories", columns, rows))
     typer.echo(f"{client.requests} requests sent.")
-    _made([path])
+    name_made([path])
 
 
 @select_app.command("issues")
@@ -311,11 +313,11 @@ def select_issues_(
     from pipeline.selecting import select_sample
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     store = Store(database_url(database, described.database))
     report = select_sample(store, described, margin, repository or ())
     store.close()
-    _print_rows(
+    print_rows(
         f"Selected: {described.title}",
         ["criterion", "issues", "repositories", "dropped", "unknown"],
         [
@@ -323,7 +325,7 @@ def select_issues_(
             for s in report.drawn.steps
         ],
     )
-    _print_rows(
+    print_rows(
         f"Sample sizes of a random draw, margin {margin:.1%}",
         ["stratum", "population", "drawn", "needed", "margin reached"],
         [(s.stratum, s.population, s.drawn, s.needed, f"{s.margin:.1%}" if s.drawn else "") for s in report.sizes],
@@ -334,8 +336,8 @@ def select_issues_(
     table = output or report.file
     columns = ["repository", "number", "url", "rule", "stratum", "seed", "why"]
     rows = [(d.issue.repository, d.issue.number, d.issue.url, d.rule, d.stratum, d.seed, d.why) for d in report.drawn.sample]
-    write(table, _csv("sample", columns, rows))
-    _made([table])
+    write(table, table_csv("sample", columns, rows))
+    name_made([table])
 
 
 @export_app.command("threads")
@@ -352,7 +354,7 @@ def export_threads(
     from pipeline.store import read
     from pipeline.store.session import Store, database_url
 
-    store = Store(database_url(database, _read_study(study).database))
+    store = Store(database_url(database, named_study(study).database))
     with store.reading() as connection:
         people = None if with_logins else read.people(connection, repository)
         lines = json_lines(read.threads(connection, repository), people)
@@ -360,7 +362,7 @@ def export_threads(
             sys.stdout.buffer.writelines(lines)
         else:
             write_pieces(output, lines)
-            _made([output])
+            name_made([output])
 
 
 @export_app.command("tables")
@@ -373,7 +375,7 @@ def export_tables(study: StudyOption = "demo", database: DatabaseOption = None, 
     opened = open_study(study, database)
     tables = study_tables(opened)
     files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
-    _made_folder(write_folder(folder or opened.study.build / "tables", files))
+    name_made_folder(write_folder(folder or opened.study.build / "tables", files))
 
 
 @export_app.command("figures")
@@ -385,7 +387,7 @@ def export_figures(study: StudyOption = "demo", database: DatabaseOption = None,
     opened = open_study(study, database)
     charts = {figure.name: opened.figure(figure.name) for figure in opened.study.figures}
     files = {f"{name}.{form}": chart.to_bytes(form) for name, chart in charts.items() for form in ("svg", "pdf")}
-    _made_folder(write_folder(folder or opened.study.build / "figures", files))
+    name_made_folder(write_folder(folder or opened.study.build / "figures", files))
 
 
 @app.command("classify")
@@ -433,9 +435,9 @@ def classify(
             sys.stdout.buffer.writelines(lines)
         else:
             write_pieces(output, lines)
-            _made([output])
+            name_made([output])
     else:
-        described = _read_study(study or "demo")
+        described = named_study(study or "demo")
         store = Store(database_url(database, described.database))
         report = classify_store(store, described, path, classifier, withheld=withheld, progress=_progress)
         store.close()
@@ -459,7 +461,7 @@ def prevalence(
     from pipeline.files import sha256, write_folder
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     path = model or shipped_model()
     classifier = read_model(path)
     store = Store(database_url(database, described.database))
@@ -472,7 +474,7 @@ def prevalence(
         typer.echo(f"{of.facet.title}. {of.estimate}")
         typer.echo(f"{of.warning}\n" if of.warning else "")
     table = shares_table(shares)
-    _made_folder(
+    name_made_folder(
         write_folder(
             folder or described.build / "prevalence",
             {f"{table.name}.csv": table.to_csv(), f"{table.name}.tex": table.to_latex()},
@@ -495,7 +497,7 @@ def queue(
     from pipeline.files import write
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     classifier = read_model(model or shipped_model())
     store = Store(database_url(database, described.database))
     ranked = label_queue(store, described, classifier, size, by_repository=by_repository, progress=_progress)
@@ -506,9 +508,9 @@ def queue(
         (rank, q.issue.repository, q.issue.number, q.issue.url, q.uncertainty, q.why, "; ".join(q.uncertain_facets))
         for rank, q in enumerate(ranked, start=1)
     ]
-    write(path, _csv("queue", columns, rows))
+    write(path, table_csv("queue", columns, rows))
     typer.echo(f"{len(rows)} issues to label.")
-    _made([path])
+    name_made([path])
 
 
 @app.command("evaluate")
@@ -532,16 +534,16 @@ def evaluate(
     from pipeline.files import write_folder
     from pipeline.store.session import Store, database_url
 
-    described = _read_study(study)
+    described = named_study(study)
     store = Store(database_url(database, described.database))
-    other = None if beside is None else _read_study(beside)
+    other = None if beside is None else named_study(beside)
     report = evaluate_study(
         store, described, beside=other, precision=precision, quick=quick, jobs=jobs, progress=_progress,
-        say=lambda line: _ERR.print(Text(line)),
+        say=lambda line: ERR.print(Text(line)),
     )  # fmt: skip
     store.close()
     for evaluation in report.evaluations:
-        _print_frame(f"{described.title}: {evaluation.protocol}", summary(report, evaluation.protocol))
+        print_frame(f"{described.title}: {evaluation.protocol}", summary(report, evaluation.protocol))
     for merged in report.groups.merged:
         typer.echo(f"Left out together, since they share a form or a name: {', '.join(merged)}.")
     for worth in report.worth:
@@ -549,7 +551,7 @@ def evaluate(
     for row in report.verdicts[report.verdicts["withheld"]].itertuples():
         typer.echo(f"Withheld: {row.facet}. {row.why}")
     made = files(report, described.read_taxonomy())
-    _made_folder(write_folder(folder or described.build / "evaluation", made))
+    name_made_folder(write_folder(folder or described.build / "evaluation", made))
 
 
 @app.command("train")
@@ -568,7 +570,7 @@ def train_(
     from pipeline.store.session import Store, database_url
     from pipeline.training import train
 
-    described = _read_study(study)
+    described = named_study(study)
     store = Store(database_url(database, described.database))
     trained = train(
         store,
@@ -578,15 +580,15 @@ def train_(
         f"make train STUDY={described.name}",
         gate_data=gate_data,
         progress=_progress,
-        say=lambda line: _ERR.print(Text(line)),
+        say=lambda line: ERR.print(Text(line)),
     )
     store.close()
-    _print_frame("What was tried, on owners left out", trained.candidates.round(3))
+    print_frame("What was tried, on owners left out", trained.candidates.round(3))
     for annotator, count in trained.material.counts.items():
         typer.echo(f"{count:,} threads labelled by {annotator}.")
     if trained.material.without_text:
         typer.echo(f"{trained.material.without_text:,} labelled issues have no text in the store and were left out.")
-    _made(trained.files)
+    name_made(trained.files)
 
 
 @benchmark_app.command("nlbse24")
@@ -631,11 +633,11 @@ def findings(study: StudyOption = "demo", database: DatabaseOption = None) -> No
 
     opened = open_study(study, database)
     table = opened.findings()
-    _print_frame(opened.study.title, findings_shown(table))
+    print_frame(opened.study.title, findings_shown(table))
     if opened.study.reference.figures:
         cells = opened.figure_cells()
         same = int((cells["difference"] == 0).sum())
-        _print_frame(f"Figures: {same} of {len(cells)} cells equal; differences:", opened.figure_differences())
+        print_frame(f"Figures: {same} of {len(cells)} cells equal; differences:", opened.figure_differences())
     if failed := broken(table):
         raise RedefectError(f"{len(failed)} of the findings that must hold do not: {', '.join(failed)}.")
 
@@ -654,7 +656,7 @@ def _classify_text(classifier: "Classifier", path: Path, html: Path | None, *, a
     if as_json:
         typer.echo(json.dumps({"title": thread.title, **to_dict(prediction, found)}, ensure_ascii=False))
     else:
-        _print_rows(
+        print_rows(
             visible(thread.title),
             ["facet", "best guess", "probability", "", "carried by"],
             [
@@ -674,7 +676,7 @@ def _classify_text(classifier: "Classifier", path: Path, html: Path | None, *, a
     if html is not None:
         write(html, page(thread, prediction, found, shown).encode())
         if not as_json:
-            _made([html])
+            name_made([html])
 
 
 def _standard_input() -> str:
@@ -688,7 +690,7 @@ def _print_classified(title: str, report: "ClassificationReport", withheld: Iter
     def most(guesses: Counter[str]) -> str:
         return ", ".join(f"{name} {count}" for name, count in sorted(guesses.items(), key=lambda item: (-item[1], item[0]))[:4])
 
-    _print_rows(
+    print_rows(
         title,
         ["facet", "labelled", "abstained", "most frequent best guesses"],
         [
@@ -705,12 +707,6 @@ def _print_classified(title: str, report: "ClassificationReport", withheld: Iter
     typer.echo("These counts hold the machine's errors: `redefect prevalence` estimates shares that are corrected for them.")
 
 
-def _read_study(name: str) -> "Study":
-    from pipeline.study import find_study, read_study
-
-    return read_study(find_study(name))
-
-
 def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
     gc.freeze()  # the modules loaded by now live as long as the process: collecting garbage among threads need not visit them
     columns = (
@@ -718,7 +714,7 @@ def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
         TextColumn("{task.completed} threads, now {task.fields[repository]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=_ERR, disable=not _ERR.is_terminal, transient=True) as progress:
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
         task = progress.add_task("import", total=None, repository="")
         for count, thread in enumerate(threads, start=1):
             if count % 200 == 0:
@@ -753,7 +749,7 @@ def _replica(
 
 def _print_plan(steps: list["CrawlStep"]) -> None:
     if steps:
-        _print_rows(
+        print_rows(
             f"Plan: {sum(step.requests or 0 for step in steps):,} requests",
             ["repository", "what", "how", "requests", "points", "otherwise"],
             [
@@ -768,14 +764,14 @@ def _print_plan(steps: list["CrawlStep"]) -> None:
 
 def _print_crawl(report: "CrawlReport") -> None:
     if report.incidents:
-        _print_rows(
+        print_rows(
             "What went wrong on the way",
             ["what", "done", "times"],
             [(what, done, times) for (what, done), times in sorted(report.incidents.items())],
         )
     if report.places:
-        _print_rows("What is not there, or elsewhere", ["what", "why"], sorted(report.places.items()))
-    _print_rows(
+        print_rows("What is not there, or elsewhere", ["what", "why"], sorted(report.places.items()))
+    print_rows(
         "Crawled",
         ["repository", "issues in the store", "threads wanted", "threads complete", "comments"],
         [(r.repository, r.issues, r.wanted, r.complete, r.comments) for r in report.repositories],
@@ -788,12 +784,12 @@ def _print_crawl(report: "CrawlReport") -> None:
 
 def _print_report(report: "ImportReport", title: str) -> None:
     if report.flaws:
-        _print_rows(
+        print_rows(
             "Flaws found",
             ["source", "where", "what", "done"],
             [(f.source, f.where, f.what, f.done) for f in report.flaws],
         )
-    _print_rows(
+    print_rows(
         title,
         ["source", "what", "read", "stored"],
         [(c.source, c.what, str(c.read), str(c.stored)) for c in report.counts],
@@ -804,7 +800,7 @@ def _print_report(report: "ImportReport", title: str) -> None:
 def _print_score(title: str, score: "Score") -> None:
     from pipeline.classify.nlbse import CLASSES
 
-    _print_rows(
+    print_rows(
         title,
         ["repository", *(f"{label} P/R/F1" for label in CLASSES), "macro F1", "n"],
         [
@@ -820,52 +816,11 @@ def _print_score(title: str, score: "Score") -> None:
     typer.echo(f"Mean macro F1 {score.mean:.4f}, 95 % interval {score.low:.4f} to {score.high:.4f}.")
 
 
-def _print_frame(title: str, frame: "pd.DataFrame") -> None:
-    _print_rows(
-        title,
-        [str(c) for c in frame.columns],
-        [tuple(str(cell) for cell in row) for row in frame.itertuples(index=False)],
-    )
-
-
-def _print_rows(title: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    table = RichTable(title=Text(title), title_justify="left")
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    _OUT.print(table)
-
-
-def _csv(name: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:
-    import pandas as pd
-
-    from pipeline.export.tables import Table
-
-    return Table(name, "", pd.DataFrame(rows, columns=columns).convert_dtypes()).to_csv()
-
-
 def _unknown(step: "Step") -> str:
     if not step.unknown:
         return ""
     what = "kept" if step.unknown_kept else "not drawn" if step.dropped is None else "dropped"
     return f"{step.unknown} ({what})"
-
-
-def _made(paths: list[Path]) -> None:
-    for path in paths:
-        typer.echo(f"made {_from_here(path)}")
-
-
-def _made_folder(paths: list[Path]) -> None:
-    if paths:
-        typer.echo(f"made {_from_here(paths[0].parent)}: {', '.join(path.name for path in paths)}")
-
-
-def _from_here(path: Path) -> str:
-    """Write a path as it is from the current folder, if it is below it."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 if __name__ == "__main__":

@@ -252,6 +252,11 @@ class Study(Document):
         return self.build / "redefect.sqlite"
 
     @property
+    def annotations(self) -> Path:
+        """The folder of what this study's annotators do: a folder a batch, and in it a table an annotator."""
+        return self.root / "data" / "annotations" / self.name
+
+    @property
     def taxonomy_path(self) -> Path:
         """The study's taxonomy file."""
         return self.root / "taxonomy" / f"{self.taxonomy}.yaml"

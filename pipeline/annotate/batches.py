@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field
@@ -14,6 +13,9 @@ from pipeline.facts import IssueReference
 from pipeline.selection import permanent_number
 
 _T = TypeVar("_T")
+
+FILE = "batch.toml"
+"""A batch is a folder named like it: this file says what it is, and a table for each annotator what was labelled."""
 
 MOST_CHARACTERS = 31  # of a name: a sheet of a workbook is called like its annotator
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MOST_CHARACTERS)]
@@ -154,8 +156,3 @@ def check_name(name: str, what: str) -> None:
             f"'{name}' is no name for {what}; use at most {MOST_CHARACTERS} letters, digits, dots, hyphens and underscores, a "
             "letter or digit first."
         )
-
-
-def batch_path(folder: Path, name: str) -> Path:
-    """Return where a batch of a study is kept, `folder` being the study's for annotations."""
-    return folder / "batches" / f"{name}.toml"

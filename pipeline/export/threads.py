@@ -21,10 +21,17 @@ def json_lines(threads: Iterable[Thread], people: list[str] | None) -> Iterator[
     """
     names = None if people is None else {login.casefold(): f"person-{i}" for i, login in enumerate(people, start=1)}
     for thread in threads:
-        yield (thread if names is None else _pseudonymised(thread, names)).to_json().encode() + b"\n"
+        yield (thread if names is None else _renamed(thread, names)).to_json().encode() + b"\n"
 
 
-def _pseudonymised(thread: Thread, names: dict[str, str]) -> Thread:
+def pseudonymised(thread: Thread) -> Thread:
+    """Return a thread for itself: who opened it is `person-1`, who answered first `person-2`, and so on."""
+    authors = (thread.author, *(comment.author for comment in thread.comments or ()))
+    seen = dict.fromkeys(login.casefold() for login in authors if login is not None)
+    return _renamed(thread, {login: f"person-{i}" for i, login in enumerate(seen, start=1)})
+
+
+def _renamed(thread: Thread, names: dict[str, str]) -> Thread:
     def name(login: str | None) -> str | None:
         return None if login is None else names[login.casefold()]
 

@@ -1,10 +1,12 @@
-"""Reads what a selection asks of issues and repositories. Without pandas and without bodies: 100,000 issues are cheap."""
+"""Reads what a selection asks of issues and repositories. Without bodies: 100,000 issues are cheap."""
 
 from sqlalchemy import Connection, func, select
 
 from pipeline.facts import IssueReference
 from pipeline.selection import Candidate, CandidateRepository
+from pipeline.store.predictions import settled
 from pipeline.store.schema import Base
+from pipeline.study import Verdict
 
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE = _TABLES["repository"].c, _TABLES["issue"].c
@@ -65,3 +67,18 @@ def _repositories(connection: Connection, names: list[str] | None) -> dict[int, 
         r.id: CandidateRepository(f"{r.owner}/{r.name}", r.kind, r.architecture, r.stars, r.closed_issues)
         for r in connection.execute(query)
     }
+
+
+def issues_to_label(connection: Connection, study: str, verdict: Verdict) -> list[tuple[IssueReference, str]]:
+    """Return a study's sampled issues that its verdict does not label yet, with the kind of their repository, sorted."""
+    sample = _TABLES["sample"].c
+    known = settled(connection, verdict)
+    rows = connection.execute(
+        select(_REPOSITORY.owner + "/" + _REPOSITORY.name, _ISSUE.number, _REPOSITORY.kind)
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .where(_ISSUE.id.in_(select(sample.issue_id).where(sample.study == study)))
+        .order_by(func.lower(_REPOSITORY.owner), func.lower(_REPOSITORY.name), _ISSUE.number)
+    )
+    return [
+        (IssueReference(name, number), kind or "unknown") for name, number, kind in rows if (name.casefold(), number) not in known
+    ]

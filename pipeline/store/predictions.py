@@ -112,6 +112,27 @@ def predictions(connection: Connection, name: str, digest: str | None = None, fa
     return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
 
+def guesses(
+    connection: Connection, digest: str, issues: list[IssueReference]
+) -> dict[IssueReference, dict[str, tuple[str, float]]]:
+    """Return what the model of a file (its SHA-256) guesses of these issues, by facet, with its probability.
+
+    What it is not sure enough of is left out, and so are issues that it was never asked about.
+    """
+    references = {id_: reference for reference, id_ in _issue_ids(connection, issues).items()}
+    query = (
+        select(_PREDICTION.c.issue_id, _PREDICTION.c.facet, _PREDICTION.c.category, _PREDICTION.c.probability)
+        .join(_MODEL, _PREDICTION.c.model_id == _MODEL.c.id)
+        .where(_MODEL.c.digest == digest, _PREDICTION.c.guess, _PREDICTION.c.abstained.is_(False))
+        .order_by(_PREDICTION.c.issue_id, _PREDICTION.c.facet)
+    )
+    found: dict[IssueReference, dict[str, tuple[str, float]]] = {}
+    for issue, facet, category, probability in connection.execute(query):
+        if issue in references:
+            found.setdefault(references[issue], {})[facet] = (category, probability)
+    return found
+
+
 def settled(connection: Connection, verdict: Verdict) -> set[tuple[str, int]]:
     """Return the issues that a verdict labels (repository case folded, and number), and all pull requests."""
     labelled = select(_LABEL.issue_id).where(_LABEL.annotator == verdict.annotator, _LABEL.round == verdict.round)

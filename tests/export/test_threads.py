@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, Run
 
-from pipeline.export.threads import json_lines
+from pipeline.export.threads import json_lines, pseudonymised
 from pipeline.thread import Comment, Thread
 
 
@@ -20,6 +20,13 @@ def test_logins_become_pseudonyms_by_appearance_also_where_they_are_mentioned() 
     assert "thanks @person-2 and @nobody, see a@bob.org" in text
     assert "hi @person-1." in text
     assert "ann" not in text.replace("thanks", "")
+
+
+def test_a_thread_for_itself_has_its_opener_first() -> None:
+    comments = (Comment(author="Bob", body="hi @ann"), Comment(author="ANN", body="hi @cleo"), Comment(body="?"))
+    thread = pseudonymised(Thread(repository="a/b", number=1, title="t", author="ann", comments=comments))
+    assert [thread.author, *(c.author for c in thread.comments or ())] == ["person-1", "person-2", "person-1", None]
+    assert [c.body for c in thread.comments or ()] == ["hi @person-1", "hi @cleo", "?"]
 
 
 def test_what_is_not_known_stays_unknown() -> None:

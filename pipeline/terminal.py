@@ -1,0 +1,80 @@
+"""What commands share: their options, and how they print and name what they made."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.study import Study
+
+OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
+ERR = Console(stderr=True, soft_wrap=True)
+
+StudyOption = Annotated[str, typer.Option("--study", "-s", help="A study of data/studies, or the path of a study file.")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", help="SQLAlchemy URL or SQLite file; else REDEFECT_DATABASE, else the study's own file."),
+]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="A model file; else the one in data/models.")]
+FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to write; else a folder of its own below data/build.")]
+
+
+def named_study(name: str) -> "Study":
+    """Read the study of a name, or of a file's path."""
+    from pipeline.study import find_study, read_study
+
+    return read_study(find_study(name))
+
+
+def print_frame(title: str, frame: "pd.DataFrame") -> None:
+    """Print a frame whose cells are as they are to be shown."""
+    print_rows(
+        title,
+        [str(c) for c in frame.columns],
+        [tuple(str(cell) for cell in row) for row in frame.itertuples(index=False)],
+    )
+
+
+def print_rows(title: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Print rows as a table; nothing in them is taken for markup."""
+    table = RichTable(title=Text(title), title_justify="left")
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    OUT.print(table)
+
+
+def table_csv(name: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:
+    """Return rows as a CSV file, safe to open in a spreadsheet."""
+    import pandas as pd
+
+    from pipeline.export.tables import Table
+
+    return Table(name, "", pd.DataFrame(rows, columns=columns).convert_dtypes()).to_csv()
+
+
+def name_made(paths: list[Path]) -> None:
+    """Name the files that a command made."""
+    for path in paths:
+        typer.echo(f"made {from_here(path)}")
+
+
+def name_made_folder(paths: list[Path]) -> None:
+    """Name the files that a command made in one folder."""
+    if paths:
+        typer.echo(f"made {from_here(paths[0].parent)}: {', '.join(path.name for path in paths)}")
+
+
+def from_here(path: Path) -> str:
+    """Write a path as it is from the current folder, if it is below it."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
