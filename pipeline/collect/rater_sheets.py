@@ -4,8 +4,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from zipfile import BadZipFile
 
+from pipeline.collect.spreadsheets import open_workbook
 from pipeline.collect.tables import rows_in_words
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw, Rating
@@ -29,22 +29,13 @@ def read_rater_sheets(path: Path, sheets: list[RaterSheet], taxonomy: Taxonomy, 
     RedefectError
         If the file is missing or no workbook, a sheet or column is missing, or the raters of a round have different issues.
     """
-    from openpyxl import load_workbook  # takes a quarter of a second, and only studies with sheets need it
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
-    except FileNotFoundError:
-        raise RedefectError(f"{path}: there is no such file.") from None
-    except (BadZipFile, InvalidFileException, KeyError, OSError, ValueError) as error:
-        raise RedefectError(f"{path}: is truncated or no Excel workbook ({error}); get it again.") from None
     ratings: list[Rating] = []
     spelled: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for sheet in sheets:
-        if sheet.sheet not in workbook.sheetnames:
-            raise RedefectError(f"{path}: has no sheet '{sheet.sheet}'; it has {', '.join(workbook.sheetnames)}.")
-        ratings += _sheet(path, workbook[sheet.sheet].iter_rows(values_only=True), sheet, taxonomy, report, spelled)
-    workbook.close()
+    with open_workbook(path, read_only=True, values_only=True) as workbook:
+        for sheet in sheets:
+            if sheet.sheet not in workbook.sheetnames:
+                raise RedefectError(f"{path}: has no sheet '{sheet.sheet}'; it has {', '.join(workbook.sheetnames)}.")
+            ratings += _sheet(path, workbook[sheet.sheet].iter_rows(values_only=True), sheet, taxonomy, report, spelled)
     for facet, columns in spelled.items():
         if len(columns) > 1:
             words = "; ".join(f"'{column}' in {', '.join(names)}" for column, names in columns.items())

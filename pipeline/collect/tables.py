@@ -2,8 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -17,20 +17,52 @@ _ISSUE_URL = re.compile(r"https?://(?P<host>[^/\s]+)/(?P<repository>[^/\s]+/[^/\
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table: its cells by column, and where it stands."""
+    """One row of a table: its cells by column, and where it stands.
+
+    Attributes
+    ----------
+    number
+        The row as a spreadsheet counts it: the header is row 1.
+    sheet
+        The sheet of the workbook, if it is one.
+    letters
+        What a spreadsheet calls each column.
+    unreadable
+        By column, why a cell holds no text: a formula, a date, an error.
+    """
 
     path: Path
     number: int
-    """The row as a spreadsheet counts it: the header is row 1."""
     cells: dict[str, str]
+    sheet: str = ""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> str:
         """Return the cell, without white space around it."""
-        return self.cells[column].strip()
+        return self.text(column).strip()
 
-    def error(self, message: str) -> RedefectError:
-        """Return an error that begins with the row's place."""
-        return RedefectError(f"{self.path}: row {self.number}: {message}")
+    def text(self, column: str) -> str:
+        """Return the cell as it is.
+
+        Raises
+        ------
+        RedefectError
+            If it holds something else than text, a number, or yes or no.
+        """
+        if column in self.unreadable:
+            raise self.error(self.unreadable[column], column)
+        return self.cells[column]
+
+    @property
+    def place(self) -> str:
+        """Where the row stands, in words."""
+        sheet = f"sheet '{self.sheet}', " if self.sheet else ""
+        return f"{self.path}: {sheet}row {self.number}"
+
+    def error(self, message: str, column: str = "") -> RedefectError:
+        """Return an error that begins with the place of the row, or of its cell in `column`."""
+        return RedefectError(f"{self.place}{f', column {self.letters[column]} ({column})' if column else ''}: {message}")
 
     def issue(self, column: str) -> tuple[IssueReference, str]:
         """Return the issue whose address stands in `column`, and what follows the number in that address.
@@ -74,23 +106,38 @@ def read_csv(path: Path, columns: list[str]) -> Iterator[Row]:
     RedefectError
         If the file is missing, empty, truncated or not CSV, lacks a column, or has a row with more or fewer cells.
     """
+    lines = csv_lines(path)
+    header = next(lines)
+    if missing := [column for column in columns if column not in header]:
+        raise RedefectError(f"{path}: row 1: has no column {', '.join(repr(c) for c in missing)}; it has {', '.join(header)}.")
+    letters = {column: column_letter(place) for place, column in enumerate(header)}
+    for number, cells in enumerate(lines, start=2):
+        if len(cells) != len(header):
+            raise RedefectError(
+                f"{path}: row {number}: has {len(cells)} cells instead of {len(header)}; the file may be truncated, get it again."
+            )
+        yield Row(path, number, dict(zip(header, cells, strict=True)), letters=letters)
+
+
+def csv_lines(path: Path) -> Iterator[list[str]]:
+    """Yield the cells of each row of a CSV file, the header first; as in some countries, ; or tab may separate them.
+
+    Raises
+    ------
+    RedefectError
+        If the file is missing, empty or not CSV.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            first = file.readline()
+            separator = max(",;\t", key=first.count)
+            file.seek(0)
+            reader = csv.reader(file, strict=True, delimiter=separator)
             header = next(reader, None)
             if header is None:
                 raise RedefectError(f"{path}: is empty; get it again.")
-            if missing := [column for column in columns if column not in header]:
-                raise RedefectError(
-                    f"{path}: row 1: has no column {', '.join(repr(c) for c in missing)}; it has {', '.join(header)}."
-                )
-            for number, cells in enumerate(reader, start=2):
-                if len(cells) != len(header):
-                    raise RedefectError(
-                        f"{path}: row {number}: has {len(cells)} cells instead of {len(header)}; the file may be truncated, "
-                        "get it again."
-                    )
-                yield Row(path, number, dict(zip(header, cells, strict=True)))
+            yield header
+            yield from reader
     except FileNotFoundError:
         raise RedefectError(f"{path}: there is no such file.") from None
     except UnicodeDecodeError as error:
@@ -99,6 +146,11 @@ def read_csv(path: Path, columns: list[str]) -> Iterator[Row]:
         raise RedefectError(f"{path}: is not valid CSV near row {reader.line_num} ({error}); get it again.") from None
     except OSError as error:
         raise RedefectError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def column_letter(place: int) -> str:
+    """Return what a spreadsheet calls the column at a place, counted from 0: A, B, ..., Z, AA, ..."""
+    return (column_letter(place // 26 - 1) if place >= 26 else "") + chr(ord("A") + place % 26)
 
 
 def rows_in_words(numbers: list[int], most: int = 8) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from pipeline.analyze.results import Crosstab, Distribution
+from pipeline.cells import disarm
 from pipeline.openstudy import OpenStudy
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _THREE_PLACES = {"kappa", "agreement"}
 _ROWS_OF_A_PAGE = 40
 _LATEX = str.maketrans(
@@ -41,7 +41,7 @@ class Table:
         safe = self.frame.copy()
         for column in safe.columns:
             if not pd.api.types.is_numeric_dtype(safe[column]):
-                safe[column] = safe[column].astype(object).map(_plain)
+                safe[column] = safe[column].astype(object).map(lambda value: disarm(value) if isinstance(value, str) else value)
         file = io.StringIO()
         safe.to_csv(file, index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%SZ")
         return file.getvalue().encode()
@@ -155,13 +155,6 @@ def _independence_table(crosstabs: list[Crosstab], said: str) -> Table:
         columns=["rows", "columns", "n", "chi2", "freedom", "p", "V with 95 % interval"],
     )
     return Table("independence", f"Association of facets: permutation test and Cramer's V{said}.", frame, shown)
-
-
-def _plain(value: object) -> object:
-    """Disarm a text that a spreadsheet would take for a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
 
 
 def _plain_line(value: object) -> object:
