@@ -5,7 +5,6 @@ No code knows a particular taxonomy; a second one is a second file in `taxonomy/
 
 import unicodedata
 from collections import Counter
-from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -184,13 +183,6 @@ class Taxonomy(Document):
     def issue_facets(self) -> list[Facet]:
         """The facets that are answered once an issue."""
         return [facet for facet in self.facets if facet.level == "issue"]
-
-    def only(self, facet_ids: Collection[str]) -> "Taxonomy":
-        """Return the taxonomy with these facets of defects only, all if none are named; those of an issue as a whole stay."""
-        kept = [f for f in self.facets if not facet_ids or f.level == "issue" or f.id in facet_ids]
-        loose = {f.id for f in kept if f.narrowed_by is not None and f.narrowed_by not in {other.id for other in kept}}
-        facets = [f.model_copy(update={"narrowed_by": None}) if f.id in loose else f for f in kept]
-        return self.model_copy(update={"facets": facets})
 
     def facet(self, facet_id: str, where: str = "") -> Facet:
         """Return a facet by its id.

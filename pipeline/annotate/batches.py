@@ -39,8 +39,8 @@ class DrawnIssue(Document):
 class Batch(Document):
     """The issues that some annotators label in a round, in the order in which they come.
 
-    `suggestions`: whether annotators see what a machine suggests. `facets` are those that are asked, all if there are none.
-    `repeats` names an earlier batch whose issues and annotators this one has again, in another round.
+    `suggestions`: whether annotators see what a machine suggests. `repeats` names an earlier batch whose issues and annotators
+    this one has again, in another round.
     """
 
     study: str
@@ -48,7 +48,6 @@ class Batch(Document):
     annotators: list[Name] = Field(min_length=1)
     seed: int
     suggestions: bool = False
-    facets: list[str] = []
     repeats: Name | None = None
     issues: list[DrawnIssue] = Field(min_length=1)
 
@@ -72,7 +71,7 @@ class Batch(Document):
 
     def to_toml(self) -> bytes:
         """Write the batch as the file that it is read from."""
-        head = {key: value for key, value in self.model_dump(exclude={"issues"}).items() if value not in (None, [])}
+        head = {key: value for key, value in self.model_dump(exclude={"issues"}).items() if value is not None}
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
         for issue in self.issues:
             lines += ["", "[[issues]]", *(f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in issue.model_dump().items())]
