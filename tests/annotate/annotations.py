@@ -29,7 +29,7 @@ def annotations(
     text: st.SearchStrategy[str] = TEXT,
     issues: st.SearchStrategy[IssueReference] = ISSUES,
     annotator: str = "ada",
-    round: str = "pilot",
+    round_: str = "pilot",
 ) -> Annotation:
     """All that the taxonomy allows: an issue without defect, or one with one to five."""
     of_issue = draw(answers(taxonomy.issue_facets))
@@ -38,7 +38,7 @@ def annotations(
     return Annotation(
         issue=draw(issues),
         annotator=annotator,
-        round=round,
+        round=round_,
         answers=of_issue,
         defects=tuple(defects),
         discuss=draw(st.booleans()),
@@ -51,11 +51,11 @@ def annotations(
 
 @st.composite
 def worksheets(
-    draw: st.DrawFn, taxonomy: Taxonomy, text: st.SearchStrategy[str] = TEXT, annotator: str = "ada", round: str = "pilot"
+    draw: st.DrawFn, taxonomy: Taxonomy, text: st.SearchStrategy[str] = TEXT, annotator: str = "ada", round_: str = "pilot"
 ) -> Worksheet:
     """Worksheets that are all filled in, with what the annotator saw suggested."""
-    done = draw(st.lists(annotations(taxonomy, text, annotator=annotator, round=round), max_size=4, unique_by=lambda a: a.issue))
+    done = draw(st.lists(annotations(taxonomy, text, annotator=annotator, round=round_), max_size=4, unique_by=lambda a: a.issue))
     tasks = [
         Task(a.issue, annotation=a, suggested={facet: (category, 0.5) for facet, category in a.suggested.items()}) for a in done
     ]
-    return Worksheet("demo", "first", round, annotator, taxonomy, tuple(tasks))
+    return Worksheet("demo", "first", round_, annotator, taxonomy, tuple(tasks))
