@@ -54,7 +54,9 @@ def worksheets(
     draw: st.DrawFn, taxonomy: Taxonomy, text: st.SearchStrategy[str] = TEXT, annotator: str = "ada", round_: str = "pilot"
 ) -> Worksheet:
     """Worksheets that are all filled in, with what the annotator saw suggested."""
-    done = draw(st.lists(annotations(taxonomy, text, annotator=annotator, round=round_), max_size=4, unique_by=lambda a: a.issue))
+    done = draw(
+        st.lists(annotations(taxonomy, text, annotator=annotator, round_=round_), max_size=4, unique_by=lambda a: a.issue)
+    )
     tasks = [
         Task(a.issue, annotation=a, suggested={facet: (category, 0.5) for facet, category in a.suggested.items()}) for a in done
     ]
