@@ -35,9 +35,22 @@ _THREAD, _MARKED, _LANGUAGE, _NOTE = "thread", "marks", "translated", "note"
 # In the order of a keyboard. `u` is Label Studio's own; the digits with shift come last, since some keyboards need it for digits.
 _KEYS = [*"1234567890qwertyiopasdfghjklzxcvbnm", *(f"shift+{key}" for key in "qwertyuiopasdfghjklzxcvbnm1234567890")]
 
+# What Label Studio calls its parts has a hash at its end. Where another version calls them otherwise, the page is only less compact.
 _STYLE = """
-.rd-page { display: flex; gap: 20px; height: calc(100vh - 190px); min-height: 420px; }
-.rd-thread, .rd-form { flex: 1 1 50%; min-width: 0; overflow-y: auto; padding-right: 8px; }
+.rd-page { display: flex; gap: 16px; height: calc(100vh - 190px); min-height: 420px; }
+.rd-thread, .rd-form { flex: 1 1 50%; min-width: 0; overflow-y: auto; padding-right: 6px; }
+.rd-page h3, .rd-page h4 { margin: 2px 0 !important; font-size: 14px; line-height: 18px; overflow-wrap: anywhere; }
+.rd-page h3 { font-size: 17px; line-height: 22px; }
+.rd-head h4:last-child, .rd-state h4 { font-weight: normal; font-size: 12px; line-height: 16px; opacity: 0.7; }
+.rd-facet { margin-bottom: 8px; }
+.rd-facet .lsf-choices { margin: 0; gap: 0 12px; }
+.rd-facet .lsf-choice, .rd-facet .lsf-choice__item { margin: 0; padding: 1px 0; min-height: 0; }
+.rd-defect { border-top: 1px solid rgba(128, 128, 128, 0.4); margin-top: 6px; padding-top: 4px; }
+.rd-thread [class*="authorFilter"], .rd-thread [class*="selectAllBtn"], .rd-thread [class*="time--"] { display: none; }
+.rd-thread [class*="phrase--"] { display: block; padding: 4px 8px; margin: 0 0 6px; }
+.rd-thread [class*="dialoguename"] { font-size: 12px; padding: 0; background: none; }
+.rd-thread [class*="dialoguetext"] { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 13px; line-height: 18px; }
+.rd-thread [class*="container--"] { margin-top: 6px; }
 """
 
 
@@ -69,13 +82,13 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
     thread = SubElement(page, "View", className="rd-thread")
     SubElement(thread, "Header", value="$title", size="4")
     SubElement(thread, "HyperText", name="link", value="$link", inline="true", clickableLinks="true", selectionEnabled="false")
-    SubElement(thread, "Header", value="$state", size="5")
+    SubElement(SubElement(thread, "View", className="rd-state"), "Header", value="$state", size="5")
     SubElement(thread, "Paragraphs", name=_THREAD, value="$posts", layout="dialogue", nameKey="who", textKey="text")
 
     form = SubElement(page, "View", className="rd-form")
     of_issue = _controls(taxonomy.issue_facets, _ISSUE)
     _ask(form, of_issue, "", keys)
-    marks = Element("View", className="rd-facet")
+    marks = Element("View", className="rd-defect", idAttr=_MARKED)
     _choices(marks, _MARKED, [(mark, *words) for mark, words in _MARKS.items()], keys, choice="multiple")
     inner = form
     for control in of_issue:
@@ -92,9 +105,10 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
                 defect, _another(number), [(_YES, "There is another defect", "Opens one more form.")], keys, choice="multiple"
             )
     form.append(marks)
-    for name, title in ((_LANGUAGE, "Translated from (if not in English)"), (_NOTE, "Note")):
-        SubElement(form, "Header", value=title, size="5")
-        SubElement(form, "TextArea", name=name, toName=_THREAD, maxSubmissions="1", editable="true", rows="1")
+    for name, title, rows in ((_LANGUAGE, "Translated from (if not in English)", "1"), (_NOTE, "Note", "2")):
+        place = SubElement(form, "View", className="rd-facet", idAttr=name)
+        SubElement(place, "Header", value=title, size="5")
+        SubElement(place, "TextArea", name=name, toName=_THREAD, maxSubmissions="1", editable="true", rows=rows)
     indent(view)
     return tostring(view, encoding="unicode").encode() + b"\n"  # Label Studio refuses a declaration
 
@@ -145,6 +159,7 @@ def _ask(form: Element, controls: list[_Control], which: str, keys: Iterator[str
         facet = control.facet
         place = SubElement(form if control.when is None else _shown(form, control.when[0], [control.when[1]]), "View")
         place.set("className", "rd-facet")
+        place.set("idAttr", control.name)
         if control.when is None or control.when[1] != _ELSEWHERE:
             head = SubElement(place, "View", className="rd-head")
             SubElement(head, "Header", value=facet.title, size="5")
@@ -216,16 +231,22 @@ def _shown_thread(issue: IssueReference, thread: Thread | None) -> dict[str, Any
     """Return what the page shows of a thread. All of it is shown as text but for the link, which is markup."""
     link = f'<a href="{escape(issue.url)}" target="_blank">{escape(f"{issue.repository}#{issue.number}")}</a>'
     if thread is None:
-        return {"title": "The text of this issue is not in the store.", "link": link, "state": "", "posts": []}
+        posts = [
+            {"who": "", "text": "The text of this issue is not in the store; read it on GitHub."}
+        ]  # without any, the page hangs
+        return {"title": "", "link": link, "state": "", "posts": posts}
     about = [thread.state or "", f"fix: {thread.fix}" if thread.fix else "", ", ".join(thread.labels or ())]
-    posts = [(thread.author, thread.created_at, thread.body), *((c.author, c.created_at, c.body) for c in thread.comments or ())]
+    written = [
+        (thread.author, thread.created_at, thread.body),
+        *((c.author, c.created_at, c.body) for c in thread.comments or ()),
+    ]
     return {
         "title": thread.title,
         "link": link,
         "state": _DOT.join(filter(None, about)),
         "posts": [
             {"who": _DOT.join(filter(None, (author or "unknown", f"{at:%Y-%m-%d %H:%M}" if at else ""))), "text": body or ""}
-            for author, at, body in posts
+            for author, at, body in written
         ],
     }
 
