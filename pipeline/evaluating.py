@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analyze.figures import Chart, confusion_matrix, learning_curves, precision_by_coverage, reliability_diagram
-from pipeline.annotate.agreement import pair_by_position, pooled_kappa
+from pipeline.annotate.coefficients import estimate
+from pipeline.annotate.units import by_position, from_ratings
 from pipeline.classify.baselines import majority, plain_words, stratified_random
 from pipeline.classify.evaluation import (
     LEFT_OUT,
@@ -146,9 +147,9 @@ def raters_agreement(study: Study) -> pd.DataFrame | None:
         if isinstance(source, RaterSheetsSource):
             ratings = read_rater_sheets(study.root / source.path, source.sheets, taxonomy, lambda _: None)
             last = source.sheets[-1].round
-            pairs = pair_by_position(pd.DataFrame(map(asdict, ratings)), last)
+            units = by_position(from_ratings(pd.DataFrame(asdict(rating) for rating in ratings if rating.round == last)))
             for facet in taxonomy.defect_facets:
-                kappa = pooled_kappa(pairs, [facet.id], study.seeds.resampling)
+                kappa = estimate(units[units["facet"] == facet.id], study.seeds.resampling)["cohen"]
                 if kappa.n:
                     rows.append((f"the study's raters, round '{last}'", facet.id, kappa.n, kappa.value, kappa.low, kappa.high))
     return pd.DataFrame(rows, columns=["who", "facet", "n", "kappa", "low", "high"]) if rows else None

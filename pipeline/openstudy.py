@@ -5,8 +5,9 @@ study = pipeline.open_study("cv-reengineering")
 study.distribution("stage")
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from functools import cached_property
-from itertools import combinations
 
 import pandas as pd
 
@@ -14,10 +15,14 @@ from pipeline.analyze import findings as analysis
 from pipeline.analyze.figures import Chart, draw
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
 from pipeline.analyze.results import Crosstab, Distribution, crosstab, distribution
-from pipeline.annotate.agreement import agreement_table, pair_by_defect, pair_by_position
+from pipeline.annotate import raters
+from pipeline.annotate.agreement import Comparison, agreement_table, confusion, disagreements, history
+from pipeline.annotate.coefficients import coefficients
+from pipeline.annotate.units import ROW_INDEX, between, by_best_assignment, by_number, by_position, from_labels, from_ratings
 from pipeline.documents import read_toml
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw
+from pipeline.importing import study_labels
 from pipeline.store import read
 from pipeline.store.session import Store, database_url
 from pipeline.study import Study, find_study, read_study
@@ -101,33 +106,134 @@ class OpenStudy:
         place = str(self.study.reference.figures)
         return analysis.figure_differences(self._figures, self.figure_cells(), published, self.taxonomy, place)
 
-    def agreement(self) -> pd.DataFrame:
-        """Compute Cohen's kappa for each round of two annotators, pooled and by facet: see `agreement_table`.
+    @cached_property
+    def said(self) -> pd.DataFrame:
+        """What annotators said, by category, in all rounds of labels and of raters' sheets: see `pipeline.annotate.units`."""
+        sheets = from_ratings(self.ratings, canonical=True)
+        return pd.concat([frame for frame in (from_labels(self.labels), sheets) if len(frame)] or [sheets], ignore_index=True)
 
-        Raters' sheets are compared as the study did (case folded), by category, and with the row index pooled in, which alone
-        gives the published figures; other labels by category, for each two annotators of a round.
+    @property
+    def rounds(self) -> list[str]:
+        """The rounds in their order: the study file's, then that of the raters' sheets, then the others, sorted."""
+        there = [*self.ratings["round"].drop_duplicates(), *sorted(self.labels["round"].unique())]
+        return list(dict.fromkeys([*(round_ for round_ in self.study.rounds if round_ in there), *there]))
+
+    def agreement(self) -> pd.DataFrame:
+        """Estimate agreement in each round of several annotators, pooled and by facet: see `agreement_table`.
+
+        Raters' sheets are compared as the study did (by position and as written, case folded), with the row index pooled in,
+        which alone gives the published figures, by category, and with the defects of an issue matched by best assignment.
         """
-        pairings: dict[tuple[str, str], pd.DataFrame] = {}
-        for round_ in self.ratings["round"].drop_duplicates():
-            pairings[round_, "as written"] = pair_by_position(self.ratings, round_)
-            pairings[round_, "as written, row index pooled in"] = pair_by_position(self.ratings, round_, row_index=True)
-            pairings[round_, "by category"] = pair_by_position(self.ratings, round_, canonical=True)
-        defect_labels = self.labels[self.labels["defect"] > 0]
-        for round_, labels in defect_labels.groupby("round", sort=True):
-            for first, second in combinations(sorted(labels["annotator"].unique()), 2):
-                pairings[str(round_), f"{first} and {second}"] = pair_by_defect(labels, first, second, str(round_))
-        return agreement_table(pairings, self._evidence.agreement_facets, self.study.seeds.resampling)
+        return self._agreement_table(self._comparisons())
+
+    def agreement_history(self) -> pd.DataFrame:
+        """Show agreement as a study reports it, a row a round: see `history`."""
+        return history(self.agreement())
+
+    def agreement_with_verdict(self, other: Study | None = None) -> pd.DataFrame:
+        """Estimate how well each annotator of each round agrees with the verdict, of the study or of another one.
+
+        Within a study, whoever adjudicated saw the labels; only another study's verdict is independent of them.
+
+        Raises
+        ------
+        RedefectError
+            If the other study's files are missing.
+        """
+        study, said = other or self.study, from_labels(self.labels)
+        verdict = (study.verdict.annotator, study.verdict.round)
+        if other is not None:
+            rows = [
+                asdict(label) | asdict(label.issue) for label in study_labels(other) if (label.annotator, label.round) == verdict
+            ]
+            said = pd.concat([said, from_labels(pd.DataFrame(rows))], ignore_index=True)
+        whos = set(said[["annotator", "round"]].itertuples(index=False, name=None)) - {verdict}
+        comparisons = []
+        for annotator, round_ in sorted(whos, key=lambda who: (self.rounds.index(who[1]), who[0])):
+            both = between(said, (annotator, round_), verdict)
+            if len(both):
+                comparisons.append(Comparison(both["round"].iloc[0], "best assignment", "by category", by_best_assignment(both)))
+        return self._agreement_table(comparisons)
+
+    def confusion(self, facet: str, round_: str, first: str, second: str) -> pd.DataFrame:
+        """Count what two annotators of a round said of the same defects: see `confusion`.
+
+        Raises
+        ------
+        RedefectError
+            If the taxonomy has no such facet, the study no such round, or the round no such annotator.
+        """
+        units = self._units(round_)
+        there = sorted(units["annotator"].unique())
+        if strange := [who for who in (first, second) if who not in there]:
+            raise RedefectError(f"Round '{round_}' has no annotator '{strange[0]}'; it has {', '.join(there)}.")
+        return confusion(units, self.taxonomy.facet(facet), first, second)
+
+    def disagreements(self, round_: str) -> pd.DataFrame:
+        """Count which categories the annotators of a round give to the same defect: see `disagreements`.
+
+        Raises
+        ------
+        RedefectError
+            If the study has no such round.
+        """
+        return disagreements(self._units(round_))
+
+    def rater_profiles(self) -> pd.DataFrame:
+        """Describe each rater beside the others of a round, the verdict, and the machine's suggestions: see `profiles`."""
+        verdict = (self.study.verdict.annotator, self.study.verdict.round)
+        return raters.profiles(self.said, self.study.seeds.resampling, verdict)
+
+    def rater_leanings(self) -> pd.DataFrame:
+        """Tell which categories each rater uses more and less than the others do: see `leanings`."""
+        return raters.leanings(self.said, self.study.seeds.resampling)
+
+    def drift(self) -> pd.DataFrame:
+        """Estimate how agreement changed from round to round: see `raters.drift`."""
+        seed = self.study.seeds.resampling
+        return raters.drift(self.said, self.rounds, self._evidence.agreement_facets, self._facets, seed)
+
+    def rater_shifts(self) -> pd.DataFrame:
+        """Tell how each rater changed from round to round: see `shifts`."""
+        return raters.shifts(self.said, self.rounds, self.study.seeds.resampling)
+
+    def _agreement_table(self, comparisons: Iterable[Comparison]) -> pd.DataFrame:
+        return agreement_table(comparisons, self._evidence.agreement_facets, self._facets, self.study.seeds.resampling)
+
+    def _comparisons(self) -> Iterator[Comparison]:
+        sheets, labels = set(self.ratings["round"]), from_labels(self.labels)
+        for round_ in self.rounds:
+            if round_ in sheets:
+                ratings = self.ratings[self.ratings["round"] == round_]
+                written, categories = from_ratings(ratings), from_ratings(ratings, canonical=True)
+                yield Comparison(round_, "position", "as written", by_position(written))
+                yield Comparison(round_, "position", "as written, row index pooled in", by_position(written, row_index=True))
+                yield Comparison(round_, "position", "by category", by_position(categories))
+                yield Comparison(round_, "best assignment", "as written", by_best_assignment(written))
+                yield Comparison(round_, "best assignment", "by category", by_best_assignment(categories))
+            of_round = labels[labels["round"] == round_]
+            if of_round["annotator"].nunique() > 1:
+                if (of_round["defect"] > 1).any():  # else there is but one way to match them
+                    yield Comparison(round_, "number", "by category", by_number(of_round))
+                yield Comparison(round_, "best assignment", "by category", by_best_assignment(of_round))
+
+    def _units(self, round_: str) -> pd.DataFrame:
+        if round_ not in self.rounds:
+            known = ", ".join(self.rounds) or "none"
+            raise RedefectError(f"Study '{self.study.name}' has no round '{round_}'; it has {known}.")
+        return by_best_assignment(self.said[self.said["round"] == round_])
 
     def agreement_flaws(self) -> list[Flaw]:
         """Name each published kappa that the raters' sheets give only with their row index pooled in as if it were a label."""
         flaws = []
-        table = self.agreement()
-        pooled = table[table["facet"] == "pooled"].set_index(["round", "compared"])["kappa"]
+        pooled = [*self._evidence.agreement_facets, ROW_INDEX]
         for finding in self._findings.findings:
-            if not (isinstance(finding, KappaFinding) and finding.row_index and (finding.round, "as written") in pooled.index):
+            if not (isinstance(finding, KappaFinding) and finding.row_index and (self.ratings["round"] == finding.round).any()):
                 continue
-            labels = pooled[finding.round, "as written"]
-            with_index = pooled[finding.round, "as written, row index pooled in"]
+            units = by_position(from_ratings(self.ratings[self.ratings["round"] == finding.round]), row_index=True)
+            units = units[units["facet"].isin(pooled)]
+            with_index = coefficients(units)["cohen"]
+            labels = coefficients(units[units["facet"] != ROW_INDEX])["cohen"]
             if abs(with_index - finding.published) <= finding.tolerance < abs(labels - finding.published):
                 flaws.append(
                     Flaw(
@@ -139,6 +245,10 @@ class OpenStudy:
                     )
                 )
         return flaws
+
+    @property
+    def _facets(self) -> list[str]:
+        return [facet.id for facet in self.taxonomy.facets]
 
     @cached_property
     def _findings(self) -> Findings:

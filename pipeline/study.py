@@ -202,7 +202,10 @@ class Reference(Document):
 
 
 class Study(Document):
-    """One study, as its file describes it. Paths in it are relative to `root`, the folder that holds `data/`."""
+    """One study, as its file describes it. Paths in it are relative to `root`, the folder that holds `data/`.
+
+    `rounds` is the order of the rounds of labels; those that it does not name follow, sorted.
+    """
 
     title: str
     description: str
@@ -215,6 +218,7 @@ class Study(Document):
     sources: list[Source] = Field(min_length=1)
     download: Download | None = None
     agreement_facets: list[str] = []
+    rounds: list[str] = []
     distributions: list[Distribution] = []
     crosstabs: list[Crosstab] = []
     figures: list[Figure] = []

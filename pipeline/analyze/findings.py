@@ -16,7 +16,8 @@ from pipeline.analyze.reference import (
     Where,
 )
 from pipeline.analyze.results import cross_counts
-from pipeline.annotate.agreement import pair_by_position, pooled_kappa
+from pipeline.annotate.coefficients import estimate
+from pipeline.annotate.units import ROW_INDEX, by_position, from_ratings
 from pipeline.errors import RedefectError
 from pipeline.intervals import wilson
 from pipeline.taxonomy import Taxonomy, normalise
@@ -72,7 +73,7 @@ def findings_table(findings: list[AnyFinding], evidence: Evidence) -> pd.DataFra
     Returns
     -------
     A row a finding: `id`, `statement`, `source`, `published`, `reproduced` (text, as it is shown), `n`, the 95 % interval `low`
-    and `high` (of a share: Wilson; of kappa: bootstrap over items; NaN for counts), `support` (of the most diverse group: the
+    and `high` (of a share: Wilson; of kappa: bootstrap over issues; NaN for counts), `support` (of the most diverse group: the
     share of bootstrap resamples of issues in which it stays first), `verdict` and `must_hold`.
     """
     rows = []
@@ -108,10 +109,11 @@ def broken(table: pd.DataFrame) -> list[str]:
 def _reproduce(finding: AnyFinding, evidence: Evidence) -> _Reproduced:
     place = f"finding '{finding.id}'"
     if isinstance(finding, KappaFinding):
-        if not (evidence.ratings["round"] == finding.round).any():
+        ratings = evidence.ratings[evidence.ratings["round"] == finding.round]
+        if ratings.empty:
             return _Reproduced(np.nan, 0)
-        pairs = pair_by_position(evidence.ratings, finding.round, row_index=finding.row_index)
-        kappa = pooled_kappa(pairs, evidence.agreement_facets, evidence.seed)
+        units = by_position(from_ratings(ratings), row_index=finding.row_index)
+        kappa = estimate(units[units["facet"].isin([*evidence.agreement_facets, ROW_INDEX])], evidence.seed)["cohen"]
         return _Reproduced(kappa.value, kappa.n, kappa.low, kappa.high)
     if isinstance(finding, DiversityFinding):
         return _most_diverse(evidence.defects, finding, evidence.taxonomy, evidence.seed)

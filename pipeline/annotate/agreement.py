@@ -1,143 +1,167 @@
-"""How well annotators agree: Cohen's kappa, by facet and pooled over facets, with bootstrap intervals."""
+"""How well annotators agree: by round, by facet and pooled, and in what they differ."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-_RESAMPLES = 2000
-_ROW_INDEX = "row index"
+from pipeline.annotate.coefficients import COEFFICIENTS, change, estimate
+from pipeline.annotate.units import ROW_INDEX, unmatched
+from pipeline.taxonomy import Facet
+
+POOLED = "pooled"
 
 
-@dataclass(frozen=True, slots=True)
-class Kappa:
-    """Cohen's kappa of two annotators with a 95 % interval, and the number of pairs of labels that it rests on."""
+class Comparison(NamedTuple):
+    """Units of a round, how defects were matched, and what was compared: what was written, or categories."""
 
-    value: float
-    low: float
-    high: float
-    agreement: float
-    """Share of the pairs that are equal."""
-    n: int
+    round: str
+    matched: str
+    compared: str
+    units: pd.DataFrame
 
 
-def pair_by_position(ratings: pd.DataFrame, round_: str, *, canonical: bool = False, row_index: bool = False) -> pd.DataFrame:
-    """Pair two raters' sheets of a round row by row, in the order of the sheets, as the study did.
+_KEYS = ["round", "matched", "compared"]
+
+
+def agreement_table(comparisons: Iterable[Comparison], pooled: list[str], facets: list[str], seed: int) -> pd.DataFrame:
+    """Estimate agreement for each comparison, pooled over facets and by facet.
 
     Parameters
     ----------
-    ratings
-        Columns `round`, `annotator`, `row`, `facet`, `value`, `category`.
-    canonical
-        Compare the taxonomy's categories instead of what the raters wrote. What they wrote is compared case folded,
-        other spelling variants counting as different, as in the study's own computation.
-    row_index
-        Add the sheets' row index to each row as if it were one more label. No measure of agreement, but the only way to
-        the published figures.
+    pooled, facets
+        The facets to pool, and those to list.
 
     Returns
     -------
-    Columns `item` (position of the row, from 0), `facet`, `first`, `second`; pairs with a blank are left out.
-    """
-    of_round = ratings[ratings["round"] == round_]
-    sides: list[pd.DataFrame] = []
-    for _, sheet in of_round.groupby("annotator", sort=True):
-        rows = np.sort(sheet["row"].unique())
-        side = pd.DataFrame(
-            {
-                "item": np.searchsorted(rows, sheet["row"]),
-                "facet": sheet["facet"],
-                "said": sheet["category"] if canonical else sheet["value"].str.casefold(),
-            }
-        )
-        if row_index:
-            side = pd.concat([side, pd.DataFrame({"item": range(len(rows)), "facet": _ROW_INDEX, "said": rows.astype(str)})])
-        sides.append(side.dropna())
-    if len(sides) != 2:
-        raise ValueError(f"round '{round_}' has {len(sides)} raters, and Cohen's kappa is of two")
-    paired = sides[0].merge(sides[1], on=["item", "facet"], suffixes=("_first", "_second"))
-    return paired.rename(columns={"said_first": "first", "said_second": "second"}).sort_values(
-        ["item", "facet"], ignore_index=True
-    )
-
-
-def pair_by_defect(labels: pd.DataFrame, first: str, second: str, round_: str) -> pd.DataFrame:
-    """Pair the labels that two annotators gave in a round to the same facet of the same defect.
-
-    Parameters
-    ----------
-    labels
-        Columns `repository`, `number`, `defect`, `facet`, `category`, `annotator`, `round`.
-
-    Returns
-    -------
-    Columns `item` (number of the defect, from 0), `facet`, `first`, `second`.
-    """
-    key = ["repository", "number", "defect"]
-    a, b = (labels[(labels["annotator"] == who) & (labels["round"] == round_)] for who in (first, second))
-    paired = a[[*key, "facet", "category"]].merge(b[[*key, "facet", "category"]], on=[*key, "facet"])
-    paired["item"] = paired.groupby(key, sort=True).ngroup()
-    paired = paired.rename(columns={"category_x": "first", "category_y": "second"})
-    return paired[["item", "facet", "first", "second"]].sort_values(["item", "facet"], ignore_index=True)
-
-
-def pooled_kappa(pairs: pd.DataFrame, facets: list[str], seed: int) -> Kappa:
-    """Return Cohen's kappa over all pairs of some facets, as if they were one (Cohen 1960).
-
-    The interval is the percentile bootstrap's over items, since labels of one item depend on each other.
-
-    Parameters
-    ----------
-    pairs
-        Columns `item`, `facet`, `first`, `second`.
-    facets
-        The facets to pool; the row index counts with them when `pairs` has it.
-    """
-    chosen = pairs[pairs["facet"].isin([*facets, _ROW_INDEX])]
-    if chosen.empty:
-        return Kappa(np.nan, np.nan, np.nan, np.nan, 0)
-    codes = pd.Categorical(pd.concat([chosen["first"], chosen["second"]])).codes
-    first, second = np.split(codes, 2)
-    items = pd.factorize(chosen["item"])[0]
-    shape = (items.max() + 1, codes.max() + 1)
-    marginal_first, marginal_second, agreed = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
-    np.add.at(marginal_first, (items, first), 1)
-    np.add.at(marginal_second, (items, second), 1)
-    np.add.at(agreed, items, first == second)
-
-    def kappa(weights: np.ndarray) -> np.ndarray:
-        a, b = weights @ marginal_first, weights @ marginal_second
-        n = a.sum(axis=-1)
-        observed, expected = weights @ agreed / n, (a * b).sum(axis=-1) / n**2
-        with np.errstate(invalid="ignore"):  # both annotators used one and the same label throughout: undefined
-            return np.asarray((observed - expected) / (1 - expected))
-
-    generator = np.random.default_rng(seed)
-    resamples = generator.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size=_RESAMPLES).astype(float)
-    low, high = np.nanpercentile(kappa(resamples), [2.5, 97.5]) if shape[0] > 1 else (np.nan, np.nan)
-    return Kappa(float(kappa(np.ones(shape[0]))), float(low), float(high), float(agreed.sum() / len(chosen)), len(chosen))
-
-
-def agreement_table(pairings: dict[tuple[str, str], pd.DataFrame], facets: list[str], seed: int) -> pd.DataFrame:
-    """Return kappa for each pairing, pooled and by facet.
-
-    Parameters
-    ----------
-    pairings
-        Frames of pairs by (round, how they were compared).
-    facets
-        The facets to list and to pool.
-
-    Returns
-    -------
-    Columns `round`, `compared`, `facet` ('pooled' first), `n`, `agreement`, `kappa`, `low`, `high`.
+    A row for each comparison, facet ('pooled' first) and coefficient (see `COEFFICIENTS`): `round`, `matched`, `compared`,
+    `annotators` (their names), `facet`, `coefficient`, `value`, and its 95 % bootstrap interval `low`, `high`; `n`, the units
+    that two annotators or more labelled, their `pairs` of labels, and the `issues` that they are of; and of all facets,
+    `unmatched`, the defects that one annotator of an issue lists and another does not.
     """
     rows = []
-    for (round_, compared), pairs in pairings.items():
-        indexed = (pairs["facet"] == _ROW_INDEX).any()  # it changes what is pooled, and no facet by itself
-        for name, chosen in [("pooled", facets), *((facet, [facet]) for facet in facets if not indexed)]:
-            part = pairs if name == "pooled" else pairs[pairs["facet"] == name]
-            k = pooled_kappa(part, chosen, seed)
-            rows.append((round_, compared, name, k.n, k.agreement, k.value, k.low, k.high))
-    columns = ["round", "compared", "facet", "n", "agreement", "kappa", "low", "high"]
+    for *key, units in comparisons:
+        about = dict(zip(_KEYS, key, strict=True)) | {"annotators": ", ".join(sorted(units["annotator"].unique()))}
+        for facet, part in _parts(units, pooled, facets):
+            labels = part.groupby(["cluster", "item", "facet"])["annotator"].size()
+            several = labels[labels > 1]
+            counts = {
+                "pairs": int((several * (several - 1) // 2).sum()),
+                "issues": several.index.get_level_values("cluster").nunique(),
+                "unmatched": unmatched(units),
+            }
+            rows += [
+                about | {"facet": facet, "coefficient": name, **found._asdict(), **counts}
+                for name, found in estimate(part, seed).items()
+            ]
+    columns = [*_KEYS, "annotators", "facet", "coefficient", "value", "low", "high", "n", "pairs", "issues", "unmatched"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def changes(before: pd.DataFrame, after: pd.DataFrame, pooled: list[str], facets: list[str], seed: int) -> pd.DataFrame:
+    """Estimate by how much agreement differs between two comparisons, pooled and by facet.
+
+    Returns
+    -------
+    A row for each facet and coefficient: `facet`, `coefficient`, and what `change` returns.
+    """
+    other = dict(_parts(after, pooled, facets))
+    rows = [
+        change(part, other[facet], seed).reset_index().assign(facet=facet)
+        for facet, part in _parts(before, pooled, facets)
+        if facet in other
+    ]
+    columns = ["facet", "coefficient", "before", "after", "change", "low", "high"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _parts(units: pd.DataFrame, pooled: list[str], facets: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    """Return the units of all pooled facets, and of each listed one, if there are any."""
+    index = units["facet"] == ROW_INDEX  # it changes what is pooled, and no facet by itself
+    parts = [(POOLED, units[units["facet"].isin(pooled) | index])]
+    if not index.any():
+        parts += [(facet, units[units["facet"] == facet]) for facet in facets]
+    return [(name, part) for name, part in parts if len(part)]
+
+
+def agreement_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of agreement as it is printed: a row a comparison and facet, a column a coefficient."""
+    return _wide(table, [*_KEYS, "annotators", "facet", "n"], "coefficient").rename(columns=COEFFICIENTS)
+
+
+def changes_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of changes as it is printed: a row a facet, a column a coefficient."""
+    keys = [column for column in table.columns if column not in ("coefficient", "before", "after", "change", "low", "high")]
+    return _wide(table.rename(columns={"change": "value"}), keys, "coefficient", signed=True).rename(columns=COEFFICIENTS)
+
+
+def history(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of agreement as a study reports it: a row a round, a column a facet, `n` of all facets that are pooled.
+
+    The coefficient is Cohen's kappa of two annotators, and Krippendorff's alpha of more.
+    """
+    two = table["annotators"].str.count(", ") == 1
+    chosen = table[table["coefficient"] == np.where(two, "cohen", "krippendorff")].replace({"coefficient": COEFFICIENTS})
+    n = chosen[chosen["facet"] == POOLED].set_index(_KEYS)["n"]
+    chosen = chosen.assign(n=n.loc[pd.MultiIndex.from_frame(chosen[_KEYS])].to_numpy())
+    return _wide(chosen, ["matched", "compared", "round", "n", "coefficient"], "facet")
+
+
+def _wide(table: pd.DataFrame, keys: list[str], column: str, *, signed: bool = False) -> pd.DataFrame:
+    """Return a row for each combination of keys, and a column for each value of a column, in the order in which they come."""
+    numbers = zip(table["value"], table["low"], table["high"], strict=True)
+    texts = table.assign(shown=[with_interval(*row, signed=signed) for row in numbers])
+    rows: dict[tuple[object, ...], dict[str, str]] = {}
+    for key, name, text in zip(texts[keys].itertuples(index=False, name=None), texts[column], texts["shown"], strict=True):
+        rows.setdefault(key, {})[name] = text
+    wide = pd.DataFrame(list(rows), columns=keys)
+    for name in texts[column].drop_duplicates():
+        wide[name] = [row.get(name, "") for row in rows.values()]
+    return wide
+
+
+def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return an estimate with its interval as text; empty if it is undefined."""
+    if np.isnan(value):
+        return ""
+    sign = "+" if signed else ""
+    return f"{value:{sign}.2f}" + ("" if np.isnan(low) else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
+
+
+def confusion(units: pd.DataFrame, facet: Facet, first: str, second: str) -> pd.DataFrame:
+    """Count what two annotators said of the same things.
+
+    Returns
+    -------
+    A row a category of the first, a column one of the second: those that either used, in the taxonomy's order; what is in no
+    taxonomy comes last, sorted.
+    """
+    said = units[units["facet"] == facet.id].pivot(index="item", columns="annotator", values="category")
+    both = said.reindex(columns=[first, second]).dropna()
+    used = set(both[first]) | set(both[second])
+    names = [name for name in facet.ids if name in used] + sorted(used - set(facet.ids))
+    counts = pd.crosstab(both[first], both[second]).reindex(index=names, columns=names, fill_value=0)
+    return counts.rename_axis(index=first, columns=second)
+
+
+def disagreements(units: pd.DataFrame) -> pd.DataFrame:
+    """Count which two categories annotators give to the same thing, the most frequent first, whoever gave which.
+
+    Returns
+    -------
+    Columns `facet`, `one`, `other` (categories, sorted), `n` (pairs of annotators who differ so), and `share` of all pairs of
+    the facet.
+    """
+    columns = ["facet", "one", "other"]
+    pairs = [
+        (facet, *sorted(pair))
+        for (_, facet), said in units.groupby(["item", "facet"], sort=True)["category"]
+        for pair in combinations(said, 2)
+    ]
+    frame = pd.DataFrame(pairs, columns=columns)
+    of_facet = frame.groupby("facet").size()
+    counts = frame[frame["one"] != frame["other"]].groupby(columns, as_index=False).size().rename(columns={"size": "n"})
+    counts["share"] = counts["n"] / counts["facet"].map(of_facet)
+    return counts.sort_values(["n", *columns], ascending=[False, True, True, True], ignore_index=True)

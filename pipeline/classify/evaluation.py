@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from pipeline.annotate.agreement import pooled_kappa
+from pipeline.annotate.coefficients import estimate
 from pipeline.classify.groups import (
     Fold,
     Groups,
@@ -159,12 +159,12 @@ def agreement_with(labelled: Labelled, study: Labelled, *, seed: int) -> pd.Data
     rows = []
     for facet in both.labels.columns:
         values = both.labels[facet].to_numpy(dtype=object)
-        said = pd.DataFrame(
-            [(item, facet, values[a], values[b]) for item, (a, b) in enumerate(pairs)],
-            columns=["item", "facet", "first", "second"],
-        ).dropna()
-        if len({*said["first"], *said["second"]}) > 1:  # else kappa is undefined
-            kappa = pooled_kappa(said, [facet], seed)
+        said = [
+            (item, item, facet, who, values[row]) for item, both_rows in enumerate(pairs) for who, row in enumerate(both_rows)
+        ]
+        units = pd.DataFrame(said, columns=["item", "cluster", "facet", "annotator", "category"]).dropna()
+        kappa = estimate(units, seed)["cohen"]
+        if not np.isnan(kappa.value):
             rows.append((facet, kappa.n, kappa.value, kappa.low, kappa.high))
     return pd.DataFrame(rows, columns=["facet", "n", "kappa", "low", "high"])
 

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 
 from pipeline.analyze.results import Crosstab, Distribution
+from pipeline.annotate.agreement import agreement_shown, changes_shown, history
+from pipeline.annotate.raters import leanings_shown, profiles_shown, shifts_shown
 from pipeline.cells import disarm
 from pipeline.openstudy import OpenStudy
 
-_THREE_PLACES = {"kappa", "agreement"}
+_THREE_PLACES = {"kappa"}
 _ROWS_OF_A_PAGE = 40
 _LATEX = str.maketrans(
     {character: "\\" + character for character in "&%$#_{}"}
@@ -97,7 +99,7 @@ def study_tables(study: OpenStudy) -> list[Table]:
     tables += [
         Table("findings", f"Published findings beside those reproduced{said}.", findings, findings_shown(findings)),
         Table("sensitivity", f"Shares under other choices{said}.", study.sensitivity()),
-        Table("agreement", f"Agreement of annotators: Cohen's kappa with bootstrap intervals{said}.", study.agreement()),
+        *_agreement_tables(study, said),
     ]
     if study.study.reference.figures:
         tables += [
@@ -129,6 +131,29 @@ def findings_shown(findings: pd.DataFrame) -> pd.DataFrame:
             "verdict": findings["verdict"] + findings["must_hold"].map({True: " (must hold)", False: ""}),
         }
     )
+
+
+def _agreement_tables(study: OpenStudy, said: str) -> list[Table]:
+    """Return the tables of annotators' agreement that have rows."""
+    agreement, drift, verdict = study.agreement(), study.drift(), study.agreement_with_verdict()
+    past = history(agreement)
+    profiles, leanings, shifts = study.rater_profiles(), study.rater_leanings(), study.rater_shifts()
+    intervals = "with 95 % bootstrap intervals over issues"
+    made = [
+        Table("agreement", f"Agreement of annotators, {intervals}{said}.", agreement, agreement_shown(agreement)),
+        Table("agreement-history", f"Agreement of annotators by round, {intervals}{said}.", past, past),
+        Table(
+            "agreement-with-verdict",
+            f"Agreement of annotators with the final labels, {intervals}{said}.",
+            verdict,
+            agreement_shown(verdict),
+        ),
+        Table("agreement-drift", f"Change of agreement from round to round, {intervals}{said}.", drift, changes_shown(drift)),
+        Table("raters", f"Raters beside each other{said}.", profiles, profiles_shown(profiles)),
+        Table("rater-leanings", f"Categories by which raters differ, {intervals}{said}.", leanings, leanings_shown(leanings)),
+        Table("rater-shifts", f"Raters beside themselves in the round before{said}.", shifts, shifts_shown(shifts)),
+    ]
+    return [table for table in made if len(table.frame) or table.name == "agreement"]
 
 
 def _distribution_table(d: Distribution) -> Table:

@@ -1,87 +1,195 @@
-import math
-
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score
 
-from pipeline.annotate.agreement import pair_by_defect, pair_by_position, pooled_kappa
+from pipeline.annotate.agreement import (
+    POOLED,
+    Comparison,
+    agreement_shown,
+    agreement_table,
+    changes,
+    changes_shown,
+    confusion,
+    disagreements,
+    history,
+    with_interval,
+)
+from pipeline.annotate.coefficients import COEFFICIENTS
+from pipeline.annotate.units import by_best_assignment, by_position, from_ratings
+from pipeline.errors import RedefectError
 from pipeline.openstudy import OpenStudy
+from pipeline.taxonomy import Taxonomy
 
 FACETS = ["stage", "symptom", "defect-type", "root-cause", "manifestation"]
 
 
-def pairs(first: list[str], second: list[str]) -> pd.DataFrame:
-    return pd.DataFrame({"item": range(len(first)), "facet": "f", "first": first, "second": second})
+def units(**said: str) -> pd.DataFrame:
+    """Units of two facets from what each annotator says of item after item, a letter each; a blank where nothing."""
+    rows = [
+        (item, f"c{item}", facet, who, letter)
+        for facet in ("f", "g")
+        for who, letters in said.items()
+        for item, letter in enumerate(letters)
+        if letter != " "
+    ]
+    return pd.DataFrame(rows, columns=["item", "cluster", "facet", "annotator", "category"])
 
 
-def test_kappa_of_an_example_worked_by_hand() -> None:
-    # 33 of 39 agree; by chance (24 * 26 + 15 * 13) / 39**2 would: (33/39 - 7/13) / (1 - 7/13) = 2/3.
-    first = ["yes"] * 24 + ["no"] * 15
-    second = ["yes"] * 22 + ["no"] * 2 + ["yes"] * 4 + ["no"] * 11
-    kappa = pooled_kappa(pairs(first, second), ["f"], seed=1)
-    assert kappa.value == pytest.approx(2 / 3)
-    assert kappa.low < kappa.value < kappa.high
-    assert (kappa.n, kappa.agreement) == (39, pytest.approx(33 / 39))
+def table(*comparisons: tuple[str, pd.DataFrame]) -> pd.DataFrame:
+    return agreement_table((Comparison(round_, "number", "by category", of) for round_, of in comparisons), ["f", "g"], ["g"], 1)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min_size=2, max_size=40))
-def test_kappa_equals_that_of_scikit_learn(labels: list[tuple[str, str]]) -> None:
-    first, second = map(list, zip(*labels, strict=True))
-    if len({*first, *second}) == 1:
-        return
-    assert pooled_kappa(pairs(first, second), ["f"], seed=1).value == pytest.approx(cohen_kappa_score(first, second))
+def test_the_table_has_a_row_for_each_facet_and_coefficient_and_tells_on_what_each_rests() -> None:
+    found = table(("one", units(a="xyx", b="xy ", c="xz ")))
+    assert list(found["facet"].drop_duplicates()) == [POOLED, "g"]
+    assert list(found["coefficient"].drop_duplicates()) == list(COEFFICIENTS)
+    assert set(found["annotators"]) == {"a, b, c"}
+    pooled, of_g = (found[found["facet"] == facet].iloc[0] for facet in (POOLED, "g"))
+    assert (pooled["n"], pooled["pairs"], pooled["issues"]) == (4, 12, 2)
+    assert (of_g["n"], of_g["pairs"], of_g["issues"]) == (2, 6, 2)
+    assert of_g["value"] == pytest.approx((1 + 1 / 3) / 2)
 
 
-def test_kappa_of_nothing_or_of_one_label_throughout_is_not_a_number() -> None:
-    assert math.isnan(pooled_kappa(pairs([], []), ["f"], seed=1).value)
-    assert pooled_kappa(pairs(["a"], ["a"]), ["other"], seed=1).n == 0
-    with np.errstate(all="raise"):
-        assert math.isnan(pooled_kappa(pairs(["a"], ["a"]), ["f"], seed=1).value)
+def test_nothing_compared_is_an_empty_table_in_print_too() -> None:
+    found = table()
+    assert found.empty
+    assert agreement_shown(found).empty
+    assert history(found).empty
 
 
-def ratings(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["annotator", "row", "value", "category"])
-    return frame.assign(round="one", facet="f", number="7")
+def test_a_table_in_print_has_an_estimate_with_its_interval_in_each_cell() -> None:
+    shown = agreement_shown(table(("one", units(a="xyxyxyxy", b="xyxyxyyx"))))
+    assert list(shown.columns) == ["round", "matched", "compared", "annotators", "facet", "n", *COEFFICIENTS.values()]
+    assert shown["agreement"].tolist() == ["0.75 [0.38, 1.00]"] * 2
+    assert shown["n"].tolist() == [16, 8]
 
 
-def test_sheets_are_paired_by_the_order_of_their_rows_and_blanks_left_out() -> None:
-    frame = ratings(("a", 2, "X", "x"), ("a", 9, "Y ", "y"), ("b", 5, "x", "x"), ("b", 6, "y", "y"), ("b", 8, "z", "z"))
-    paired = pair_by_position(frame, "one")
-    assert paired[["item", "first", "second"]].to_numpy().tolist() == [[0, "x", "x"], [1, "y ", "y"]]
-    assert pair_by_position(frame, "one", canonical=True)["first"].tolist() == ["x", "y"]
+@pytest.mark.parametrize(
+    ("numbers", "signed", "text"),
+    [
+        ((0.531, 0.401, 0.649), False, "0.53 [0.40, 0.65]"),
+        ((0.531, -0.401, 0.649), True, "+0.53 [-0.40, +0.65]"),
+        ((0.5, float("nan"), float("nan")), False, "0.50"),
+        ((float("nan"),) * 3, False, ""),
+    ],
+)
+def test_an_estimate_in_print(numbers: tuple[float, float, float], signed: bool, text: str) -> None:
+    assert with_interval(*numbers, signed=signed) == text
 
 
-def test_the_row_index_is_the_sheet_s_own_so_that_gaps_disagree() -> None:
-    frame = ratings(("a", 2, "x", "x"), ("a", 4, "x", "x"), ("b", 2, "x", "x"), ("b", 3, "x", "x"))
-    index = pair_by_position(frame, "one", row_index=True).query("facet == 'row index'")
-    assert index[["first", "second"]].to_numpy().tolist() == [["2", "2"], ["4", "3"]]
+def test_the_history_has_a_row_for_each_round_with_kappa_of_two_and_alpha_of_more() -> None:
+    past = history(table(("one", units(a="xxyy", b="xyyy")), ("two", units(a="xxyy", b="xxyy", c="xxyy"))))
+    assert past["round"].tolist() == ["one", "two"]
+    assert past["coefficient"].tolist() == ["Cohen's kappa", "Krippendorff's alpha"]
+    assert past["n"].tolist() == [8, 8]
+    assert past[[POOLED, "g"]].iloc[1].tolist() == ["1.00 [1.00, 1.00]"] * 2
+    assert past[POOLED].iloc[0].startswith("0.50 [")
 
 
-def test_cohen_s_kappa_is_of_two() -> None:
-    with pytest.raises(ValueError, match="has 1 raters"):
-        pair_by_position(ratings(("a", 2, "x", "x")), "one")
+def test_changes_are_by_facet_and_signed_in_print() -> None:
+    found = changes(units(a="xxyyxy", b="xyyyxy"), units(a="xxyyxy", b="xxyyxy"), ["f", "g"], ["f", "gone"], 1)
+    assert list(found["facet"].drop_duplicates()) == [POOLED, "f"]
+    assert (found["change"] > 0).sum() == (found["after"] == 1).sum() == 10
+    shown = changes_shown(found)
+    assert shown["facet"].tolist() == [POOLED, "f"]
+    assert shown["agreement"].iloc[0].startswith("+0.17 [+0.00, +")
 
 
-def test_labels_are_paired_by_defect(demo: OpenStudy) -> None:
-    paired = pair_by_defect(demo.labels, "demo-a", "demo-b", "independent")
-    stage = paired[paired["facet"] == "stage"]
-    assert 140 < len(stage) <= 152
-    assert 0.5 < pooled_kappa(paired, ["stage"], seed=1).value < 1
+def test_confusion_counts_what_two_said_of_the_same_in_the_taxonomy_s_order(taxonomy: Taxonomy) -> None:
+    stage = taxonomy.facet("stage")
+    one, other = stage.ids[:2]
+    names = {"x": other, "y": one, "?": "in no taxonomy"}
+    frame = units(a="xxyy ?", b="xyyxxy")
+    frame = frame[frame["facet"] == "f"].assign(facet="stage", category=lambda f: f["category"].map(names))
+    counts = confusion(frame, stage, "a", "b")
+    assert list(counts.index) == list(counts.columns) == [one, other, "in no taxonomy"]
+    assert counts.to_numpy().tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert (counts.index.name, counts.columns.name) == ("a", "b")
+    assert confusion(frame, stage, "b", "a").to_numpy().tolist() == counts.to_numpy().T.tolist()
+
+
+def test_disagreements_come_most_frequent_first_whoever_said_which() -> None:
+    frame = units(a="xyxz", b="yxxx")
+    found = disagreements(frame[frame["facet"] == "f"])
+    assert found.to_numpy().tolist() == [["f", "x", "y", 2, 0.5], ["f", "x", "z", 1, 0.25]]
+    assert disagreements(units(a="xy")).empty
+    assert disagreements(units(a="xy", b="xz", c="xz"))["n"].tolist() == [2, 2]
+
+
+def test_the_demo_s_annotators_are_compared_by_number_and_by_best_assignment(demo: OpenStudy) -> None:
+    found = demo.agreement()
+    assert found[["round", "matched"]].drop_duplicates().to_numpy().tolist() == [
+        ["independent", "number"],
+        ["independent", "best assignment"],
+    ]
+    kappa = found[found["coefficient"] == "cohen"].set_index(["matched", "facet"])
+    for facet in kappa.loc["number"].index:
+        assert kappa.loc[("best assignment", facet), "n"] >= kappa.loc[("number", facet), "n"]
+    assert kappa.loc[("number", "gate"), "n"] == 168
+    assert 140 < kappa.loc[("number", "stage"), "n"] <= 152
+    assert 0.5 < kappa.loc[("number", "stage"), "value"] < 1
+    assert demo.agreement_history()["round"].tolist() == ["independent", "independent"]
+    assert demo.rounds == ["independent", "adjudicated"]
+
+
+def test_annotators_are_compared_with_the_verdict_of_their_study(demo: OpenStudy) -> None:
+    found = demo.agreement_with_verdict()
+    assert list(found["annotators"].drop_duplicates()) == ["demo-a, demo-adjudicated", "demo-adjudicated, demo-b"]
+    assert set(found["round"]) == {"independent and adjudicated"}
+
+
+def test_confusion_of_a_round_names_what_it_does_not_know(demo: OpenStudy) -> None:
+    assert demo.confusion("gate", "independent", "demo-a", "demo-b").to_numpy().sum() == 168
+    assert demo.disagreements("independent")["n"].is_monotonic_decreasing
+    with pytest.raises(RedefectError, match="has no round 'final'; it has independent, adjudicated"):
+        demo.disagreements("final")
+    with pytest.raises(RedefectError, match="has no annotator 'demo-c'; it has demo-a, demo-b"):
+        demo.confusion("gate", "independent", "demo-a", "demo-c")
+    with pytest.raises(RedefectError, match="no facet 'stages'"):
+        demo.confusion("stages", "independent", "demo-a", "demo-b")
+
+
+@pytest.fixture(scope="module")
+def of_sheets(published: OpenStudy) -> pd.DataFrame:
+    found = published.agreement()
+    return found[found["coefficient"] == "cohen"].set_index(["round", "matched", "compared", "facet"]).sort_index()
 
 
 @pytest.mark.parametrize(
     ("round_", "alone", "with_index"), [("pilot", 0.525, 0.458), ("pilot-discussed", 0.749, 0.794), ("final", 0.626, 0.699)]
 )
 def test_the_published_kappas_come_out_only_with_the_row_index(
-    published: OpenStudy, round_: str, alone: float, with_index: float
+    of_sheets: pd.DataFrame, round_: str, alone: float, with_index: float
 ) -> None:
-    for row_index, value in ((False, alone), (True, with_index)):
-        kappa = pooled_kappa(pair_by_position(published.ratings, round_, row_index=row_index), FACETS, seed=1)
-        assert round(kappa.value, 3) == value
-        assert kappa.low < kappa.value < kappa.high
+    for compared, value in (("as written", alone), ("as written, row index pooled in", with_index)):
+        kappa = of_sheets.loc[(round_, "position", compared, POOLED)]
+        assert round(kappa["value"], 3) == value
+        assert kappa["low"] < kappa["value"] < kappa["high"]
+
+
+def test_agreement_of_the_final_round_by_facet(of_sheets: pd.DataFrame) -> None:
+    found = of_sheets.loc[("final", "position", "as written")]["value"].round(2)
+    assert found[FACETS].tolist() == [0.17, 0.75, 0.55, 0.50, 0.67]
+
+
+def test_merging_variants_and_better_matching_raise_agreement_in_the_final_round(of_sheets: pd.DataFrame) -> None:
+    pooled = of_sheets.xs(POOLED, level="facet").loc["final"]["value"].round(3)
+    assert pooled[[("position", "as written"), ("position", "by category")]].tolist() == [0.626, 0.657]
+    assert pooled[[("best assignment", "as written"), ("best assignment", "by category")]].tolist() == [0.664, 0.702]
+
+
+def test_what_better_matching_changes_has_an_interval_on_the_same_issues(published: OpenStudy) -> None:
+    said = from_ratings(published.ratings[published.ratings["round"] == "final"])
+    found = changes(by_position(said), by_best_assignment(said), FACETS, FACETS, seed=1).set_index(["facet", "coefficient"])
+    pooled = found.loc[(POOLED, "cohen")]
+    assert round(pooled["change"], 3) == 0.039
+    assert 0 < pooled["low"] < pooled["change"] < pooled["high"] < 0.1
+
+
+def test_the_history_is_pilot_discussion_final(published: OpenStudy) -> None:
+    past = published.agreement_history()
+    written = past[(past["matched"] == "position") & (past["compared"] == "as written")]
+    assert written["round"].tolist() == ["pilot", "pilot-discussed", "final"]
+    assert [text[:4] for text in written[POOLED]] == ["0.53", "0.75", "0.63"]
 
 
 def test_the_flaw_report_names_the_row_index_as_the_cause(published: OpenStudy) -> None:
