@@ -133,20 +133,20 @@ class OpenStudy:
     def agreement_with_verdict(self, other: Study | None = None) -> pd.DataFrame:
         """Estimate how well each annotator of each round agrees with the verdict, of the study or of another one.
 
-        Within a study, whoever adjudicated saw the labels; only another study's verdict is independent of them.
+        Within a study, whoever adjudicated saw the labels; only another study's verdict is independent of them. It is compared on
+        the issues that both label, and goes by that study's name.
 
         Raises
         ------
         RedefectError
             If the other study's files are missing.
         """
-        study, said = other or self.study, from_labels(self.labels)
-        verdict = (study.verdict.annotator, study.verdict.round)
+        said, verdict = from_labels(self.labels), _who(self.study)
         if other is not None:
-            rows = [
-                asdict(label) | asdict(label.issue) for label in study_labels(other) if (label.annotator, label.round) == verdict
-            ]
-            said = pd.concat([said, from_labels(pd.DataFrame(rows))], ignore_index=True)
+            theirs = [label for label in study_labels(other) if (label.annotator, label.round) == _who(other)]
+            verdict = (other.name, other.verdict.round)  # two studies may call their annotators alike
+            rows = pd.DataFrame(asdict(label) | asdict(label.issue) for label in theirs)
+            said = pd.concat([said, from_labels(rows.assign(annotator=other.name))], ignore_index=True)
         whos = set(said[["annotator", "round"]].itertuples(index=False, name=None)) - {verdict}
         comparisons = []
         for annotator, round_ in sorted(whos, key=lambda who: (self.rounds.index(who[1]), who[0])):
@@ -181,8 +181,7 @@ class OpenStudy:
 
     def rater_profiles(self) -> pd.DataFrame:
         """Describe each rater beside the others of a round, the verdict, and the machine's suggestions: see `profiles`."""
-        verdict = (self.study.verdict.annotator, self.study.verdict.round)
-        return raters.profiles(self.said, self.study.seeds.resampling, verdict)
+        return raters.profiles(self.said, self.study.seeds.resampling, _who(self.study))
 
     def rater_leanings(self) -> pd.DataFrame:
         """Tell which categories each rater uses more and less than the others do: see `leanings`."""
@@ -264,6 +263,10 @@ class OpenStudy:
     def _evidence(self) -> analysis.Evidence:
         facets = self.study.agreement_facets or [facet.id for facet in self.taxonomy.defect_facets]
         return analysis.Evidence(self.taxonomy, self.defects, self.issues, self.ratings, facets, self.study.seeds.resampling)
+
+
+def _who(study: Study) -> tuple[str, str]:
+    return study.verdict.annotator, study.verdict.round
 
 
 def open_study(name: str, database: str | None = None) -> OpenStudy:

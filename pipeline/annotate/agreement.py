@@ -78,12 +78,12 @@ def changes(before: pd.DataFrame, after: pd.DataFrame, pooled: list[str], facets
 
 
 def _parts(units: pd.DataFrame, pooled: list[str], facets: list[str]) -> list[tuple[str, pd.DataFrame]]:
-    """Return the units of all pooled facets, and of each listed one, if there are any."""
+    """Return the units of all pooled facets, and of each listed one of which two annotators say anything."""
     index = units["facet"] == ROW_INDEX  # it changes what is pooled, and no facet by itself
     parts = [(POOLED, units[units["facet"].isin(pooled) | index])]
     if not index.any():
         parts += [(facet, units[units["facet"] == facet]) for facet in facets]
-    return [(name, part) for name, part in parts if len(part)]
+    return [(name, part) for name, part in parts if part["annotator"].nunique() > 1]
 
 
 def agreement_shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -104,8 +104,8 @@ def history(table: pd.DataFrame) -> pd.DataFrame:
     """
     two = table["annotators"].str.count(", ") == 1
     chosen = table[table["coefficient"] == np.where(two, "cohen", "krippendorff")].replace({"coefficient": COEFFICIENTS})
-    n = chosen[chosen["facet"] == POOLED].set_index(_KEYS)["n"]
-    chosen = chosen.assign(n=n.loc[pd.MultiIndex.from_frame(chosen[_KEYS])].to_numpy())
+    n = chosen["n"].where(chosen["facet"] == POOLED, 0).groupby([chosen[key] for key in _KEYS]).transform("max")
+    chosen = chosen.assign(n=n)
     return _wide(chosen, ["matched", "compared", "round", "n", "coefficient"], "facet")
 
 

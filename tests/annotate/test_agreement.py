@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -16,7 +18,10 @@ from pipeline.annotate.agreement import (
 from pipeline.annotate.coefficients import COEFFICIENTS
 from pipeline.annotate.units import by_best_assignment, by_position, from_ratings
 from pipeline.errors import RedefectError
+from pipeline.importing import import_study
 from pipeline.openstudy import OpenStudy
+from pipeline.store.session import Store
+from pipeline.study import read_study
 from pipeline.taxonomy import Taxonomy
 
 FACETS = ["stage", "symptom", "defect-type", "root-cause", "manifestation"]
@@ -135,6 +140,39 @@ def test_annotators_are_compared_with_the_verdict_of_their_study(demo: OpenStudy
     found = demo.agreement_with_verdict()
     assert list(found["annotators"].drop_duplicates()) == ["demo-a, demo-adjudicated", "demo-adjudicated, demo-b"]
     assert set(found["round"]) == {"independent and adjudicated"}
+
+
+@pytest.fixture
+def annotated(root: Path, annotations: Path) -> OpenStudy:
+    """The project's labels, without the texts that they are of."""
+    (root / "data" / "annotations").mkdir()
+    (root / "data" / "annotations" / "labels.csv").write_bytes(annotations.read_bytes())
+    path = root / "data" / "studies" / "denchmark.toml"
+    described = path.read_text()
+    threads, labels = (described.index("[[sources]]\nkind = " + f'"{kind}"') for kind in ("threads", "labels"))
+    path.write_text(described[:threads] + described[labels:])
+    study = read_study(path)
+    store = Store(str(study.database))
+    import_study(store, study)
+    return OpenStudy(study, store)
+
+
+def test_annotators_are_compared_with_another_study_s_verdict_on_the_issues_of_both(
+    annotated: OpenStudy, published: OpenStudy
+) -> None:
+    found = annotated.agreement_with_verdict(published.study)
+    names = ["auto-a, cv-reengineering", "auto-b, cv-reengineering", "adjudicated, cv-reengineering"]
+    assert found["annotators"].drop_duplicates().tolist() == names
+    assert set(found["issues"]) == {25}
+    assert set(found["unmatched"]) == {3}  # where the study's raters list two defects, the annotations have one
+    kappa = found[found["coefficient"] == "cohen"].set_index(["annotators", "facet"])["value"]
+    of_adjudicated = kappa["adjudicated, cv-reengineering"].round(2)
+    assert of_adjudicated[["symptom", "stage", "manifestation", "root-cause"]].tolist() == [0.88, 0.71, 0.55, 0.34]
+    assert of_adjudicated["defect-type"] == 0.24  # 0.19 with the first listed defect
+    within = annotated.agreement()
+    kappa = within[within["coefficient"] == "cohen"].set_index("facet")
+    assert kappa.loc["gate", "n"] == 259
+    assert kappa["value"].min() > 0.84
 
 
 def test_confusion_of_a_round_names_what_it_does_not_know(demo: OpenStudy) -> None:
