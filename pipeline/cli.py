@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pipeline import __version__
+from pipeline.annotate_commands import annotate_app, codebook
 from pipeline.errors import RedefectError
 from pipeline.terminal import (
     ERR,
@@ -55,6 +56,8 @@ export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds 
 replica_app = typer.Typer(no_args_is_help=True, help="Serve issue threads on loopback as GitHub would.")
 benchmark_app = typer.Typer(no_args_is_help=True, help="Train and score on public benchmarks.")
 app.add_typer(import_app, name="import")
+app.add_typer(annotate_app, name="annotate")
+app.command("codebook")(codebook)
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")

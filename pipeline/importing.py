@@ -3,13 +3,15 @@
 An import either stores all of its sources or nothing, and can be repeated: a second one changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from pipeline import __version__
+from pipeline.annotate.annotation import Annotation
+from pipeline.annotate.filled_sheets import read_annotation_file
 from pipeline.collect.denchmark import read_denchmark
 from pipeline.collect.download import check_study_data
 from pipeline.collect.json_lines import read_json_lines
@@ -40,6 +42,9 @@ Progress = Callable[[Iterable[Thread]], Iterable[Thread]]
 _RULES = ("labels", "label-table", "set-aside-table")
 """Why an import takes issues into a study: the kinds of its sources. What was drawn (`pipeline.selection`) is not its own."""
 
+_ANNOTATED = "annotations"
+"""Why an issue is in a study that one of its annotators has labelled."""
+
 
 def import_study(store: Store, study: Study, progress: Progress = iter) -> ImportReport:
     """Import all sources of a study, in the order of its file.
@@ -64,6 +69,7 @@ def import_study(store: Store, study: Study, progress: Progress = iter) -> Impor
             write.SampleRow(issue, rule, strata.get(issue.repository.casefold()), None) for issue, rule in sorted(sampled.items())
         ]
         report.changed += write.put_sample(connection, study.name, sample, f"study {study.name}", _RULES)
+        put_annotations(connection, study, {}, report)
         if outside := sorted({i.repository for i in sampled if i.repository.casefold() not in strata}):
             report.flaws.append(
                 Flaw(
@@ -79,6 +85,37 @@ def import_study(store: Store, study: Study, progress: Progress = iter) -> Impor
                 inputs=inputs, finished_at=datetime.now(UTC),
             )  # fmt: skip
     return report
+
+
+def annotation_files(study: Study) -> list[Path]:
+    """Return the files of what the study's annotators have said so far, sorted."""
+    return sorted(study.annotations.glob("*/*.csv"))
+
+
+def put_annotations(connection: Connection, study: Study, new: Mapping[Path, Sequence[Annotation]], report: ImportReport) -> None:
+    """Make the store hold exactly what the study's annotation files say, and their issues as part of the study.
+
+    Parameters
+    ----------
+    new
+        What files say that are about to be written.
+    report
+        Gets the number of annotations of each file, what was amiss in it, and how many rows of the store changed.
+    """
+    taxonomy = study.read_taxonomy()
+    there = {
+        path: read_annotation_file(path, taxonomy, report.flaws.append) for path in annotation_files(study) if path not in new
+    }
+    files: dict[Path, Sequence[Annotation]] = there | dict(new)
+    for path, annotations in sorted(files.items()):
+        source = _relative(study, path)
+        report.changed += write.put_labels(connection, [label for a in annotations for label in a.labels()], source)
+        report.changed += write.put_remarks(connection, [a.remark for a in annotations], source)
+        report.counts.append(Count(f"{path.parent.name}/{path.name}", "annotations", len(annotations), len(annotations)))
+    strata = {repository.name.casefold(): repository.kind for repository in study.repositories}
+    issues = sorted({a.issue for annotations in files.values() for a in annotations})
+    sample = [write.SampleRow(issue, _ANNOTATED, strata.get(issue.repository.casefold()), None) for issue in issues]
+    report.changed += write.put_sample(connection, study.name, sample, f"study {study.name}", [_ANNOTATED])
 
 
 def import_threads(store: Store, path: Path, name: str, progress: Progress = iter) -> ImportReport:
@@ -124,7 +161,7 @@ def read_threads(path: Path, report: Callable[[Flaw], None]) -> Iterator[Thread]
 
 def study_inputs(study: Study) -> list[Path]:
     """Return the files that a study's import reads, sorted: the study file, its taxonomy, and all files of its sources."""
-    paths = [study.path, study.taxonomy_path]
+    paths = [study.path, study.taxonomy_path, *annotation_files(study)]
     for source in study.sources:
         path = study.root / source.path
         if path.is_dir():
@@ -154,7 +191,7 @@ def labelled_issues(study: Study, *, with_annotations: bool = False) -> list[Iss
 
 
 def study_labels(study: Study) -> list[Label]:
-    """Return the labels that a study's sources hold, in their order, without any store.
+    """Return the labels that a study's sources hold, in their order, and those of its annotators, without any store.
 
     Raises
     ------
@@ -167,11 +204,13 @@ def study_labels(study: Study) -> list[Label]:
     for source in study.sources:
         path = study.root / source.path
         if isinstance(source, LabelsSource):
-            found += read_labels(path, taxonomy, _ignore)
+            found += read_labels(path, taxonomy, ignore)
         elif isinstance(source, LabelTableSource):
-            found += read_label_table(path, source, taxonomy, _ignore).labels
+            found += read_label_table(path, source, taxonomy, ignore).labels
         elif isinstance(source, SetAsideSource):
-            found += read_set_aside_table(path, source, _ignore).labels
+            found += read_set_aside_table(path, source, ignore).labels
+    for path in annotation_files(study):
+        found += [label for annotation in read_annotation_file(path, taxonomy, ignore) for label in annotation.labels()]
     return found
 
 
@@ -179,10 +218,10 @@ def project_labels(study: Study) -> list[Label]:
     """Return the project's own labels in `data/annotations`, by the names of a study's taxonomy."""
     taxonomy = study.read_taxonomy()
     paths = sorted((study.root / "data" / "annotations").glob("*.csv"))
-    return [label for path in paths for label in read_labels(path, taxonomy, _ignore)]
+    return [label for path in paths for label in read_labels(path, taxonomy, ignore)]
 
 
-def _ignore(flaw: Flaw) -> None:
+def ignore(flaw: Flaw) -> None:
     """Leave a flaw of the labels to the import, which reports it."""
 
 

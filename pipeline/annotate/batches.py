@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ _T = TypeVar("_T")
 
 FILE = "batch.toml"
 """A batch is a folder named like it: this file says what it is, and a table for each annotator what was labelled."""
+
+Strata = Literal["repository", "kind", "none"]
+"""What has its share of a batch: each repository, each kind of repositories, or nothing."""
 
 MOST_CHARACTERS = 31  # of a name: a sheet of a workbook is called like its annotator
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MOST_CHARACTERS)]

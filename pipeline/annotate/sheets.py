@@ -56,7 +56,7 @@ def to_xlsx(worksheet: Worksheet) -> bytes:
 
 def to_csv(worksheet: Worksheet) -> bytes:
     """Return a worksheet as CSV that spreadsheet programs read as UTF-8; texts that they would run as formulas begin with '."""
-    return b"\xef\xbb\xbf" + _csv(titles(worksheet.taxonomy, to_fill_in=True), _worksheet_rows(worksheet))
+    return b"\xef\xbb\xbf" + csv_table(titles(worksheet.taxonomy, to_fill_in=True), _worksheet_rows(worksheet))
 
 
 def annotation_file(annotations: Iterable[Annotation], batch: str, taxonomy: Taxonomy) -> bytes:
@@ -65,7 +65,7 @@ def annotation_file(annotations: Iterable[Annotation], batch: str, taxonomy: Tax
         annotations, key=lambda a: (a.issue.repository.casefold(), a.issue.repository, a.issue.number, a.annotator, a.round)
     )
     rows = (row for a in ordered for row in _issue_rows(a, batch, taxonomy, lambda _, category: category))
-    return _csv(titles(taxonomy, to_fill_in=False), rows)
+    return csv_table(titles(taxonomy, to_fill_in=False), rows)
 
 
 def categories_sheet(taxonomy: Taxonomy) -> tuple[TableSheet, dict[str, str]]:
@@ -176,7 +176,8 @@ def _as_number(title: str, text: str) -> str | int:
     return int(text) if title in ("Number", "Defect") and text else text
 
 
-def _csv(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> bytes:
+def csv_table(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> bytes:
+    """Return rows, by column, as CSV; texts that a spreadsheet program would run as formulas begin with '."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(disarm, columns))

@@ -136,13 +136,13 @@ def by_best_assignment(said: pd.DataFrame) -> pd.DataFrame:
             answers = lists.setdefault(annotator, {}).setdefault(defect, {})
             if pd.notna(category):
                 answers[facet] = category
-        for (annotator, defect), item in _assign(lists).items():
+        for (annotator, defect), item in assign(lists).items():
             place[cluster, annotator, defect] = item
     keys = zip(said["cluster"], said["annotator"], said["defect"], strict=True)
     return _units(said.assign(item=[f"{cluster}:{place.get((cluster, who, defect), 0)}" for cluster, who, defect in keys]))
 
 
-def _assign(lists: Mapping[str, Mapping[int, _Said]]) -> dict[tuple[str, int], int]:
+def assign(lists: Mapping[str, Mapping[int, _Said]]) -> dict[tuple[str, int], int]:
     """Return the number of the item (1, 2, ...) that each defect of each annotator of an issue is."""
     items: list[list[_Said]] = []
     found: dict[tuple[str, int], int] = {}
