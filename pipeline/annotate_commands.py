@@ -32,9 +32,7 @@ def batch(
     round_: RoundOption,
     annotator: AnnotatorsOption = None,
     size: Annotated[int, typer.Option(min=0, help="How many issues.")] = 0,
-    overlap: Annotated[
-        int, typer.Option(min=0, help="How many of them all annotators label, so that agreement can be told.")
-    ] = 0,
+    overlap: Annotated[int, typer.Option(min=0, help="How many of them all annotators label, to tell agreement by.")] = 0,
     strata: Annotated[
         Strata, typer.Option(help="What has its share of the batch: each repository, each kind of repositories, or none.")
     ] = "repository",
@@ -42,9 +40,8 @@ def batch(
     suggestions: Annotated[
         bool, typer.Option("--suggestions", help="Show what the machine suggests. It biases, and is recorded on each label.")
     ] = False,
-    repeats: Annotated[
-        str | None, typer.Option(help="An earlier batch, whose annotators label it again in another round.")
-    ] = None,
+    repeats: Annotated[str | None, typer.Option(help="An earlier batch that is labelled again, in another round.")] = None,
+    relabel: Annotated[bool, typer.Option("--relabel", help="Take issues that the study's verdict labels, too.")] = False,
     seed: Annotated[int | None, typer.Option(help="Else the study's seed for samples.")] = None,
     study: StudyOption = "demo",
     database: DatabaseOption = None,
@@ -55,7 +52,7 @@ def batch(
 
     described = named_study(study)
     store = Store(database_url(database, described.database))
-    wish = Wish(name, round_, tuple(annotator or ()), size, overlap, strata, seed, queue, suggestions, repeats)
+    wish = Wish(name, round_, tuple(annotator or ()), size, overlap, strata, seed, queue, suggestions, repeats, relabel)
     path = draw_batch(store, described, wish)
     store.close()
     name_made([path])
@@ -141,7 +138,7 @@ def adjudicate(
     study: StudyOption = "demo",
     database: DatabaseOption = None,
 ) -> None:
-    """Write what annotators of a round differ in as a worklist: their labels without names, notes, and last the machine's view."""
+    """Write what annotators of a round differ in as a worklist: labels without names, notes, and last the machine's view."""
     from pipeline.adjudicating import open_cases, worklist_file
     from pipeline.classifying import shipped_model
     from pipeline.files import write

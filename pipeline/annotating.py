@@ -41,7 +41,15 @@ from pipeline.thread import Thread
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a batch is to be: see `Batch` and `draw`. `queue` is a table whose issues are taken, the first first."""
+    """What a batch is to be: see `Batch` and `draw`.
+
+    Attributes
+    ----------
+    queue
+        A table whose issues are taken, the first first.
+    relabel
+        Whether issues come in, too, that the study's verdict labels, so that its labels can be compared with those of others.
+    """
 
     name: str
     round: str
@@ -53,6 +61,7 @@ class Wish:
     queue: Path | None = None
     suggestions: bool = False
     repeats: str | None = None
+    relabel: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +125,8 @@ def draw_batch(store: Store, study: Study, wish: Wish) -> Path:
         batch = _repeated(there, wish, study)
     else:
         _check_annotators(wish.annotators)
+        if wish.size < 1:
+            raise RedefectError("A batch needs issues; say how many by --size.")
         with store.reading() as connection:
             candidates = _candidates(connection, study, wish, there)
         issues = draw(candidates, wish.annotators, wish.size, wish.overlap, seed)
@@ -387,7 +398,7 @@ def _candidates(connection: Connection, study: Study, wish: Wish, there: Mapping
     taken = {_key(issue.reference) for batch in there.values() for issue in batch.issues}
     seed = study.seeds.sample if wish.seed is None else wish.seed
     if wish.queue is None:
-        found = issues_to_label(connection, study.name, study.verdict)
+        found = issues_to_label(connection, study.name, None if wish.relabel else study.verdict)
         found.sort(key=lambda item: permanent_number(item[0], seed))
     else:
         kinds = {repository.name.casefold(): repository.kind for repository in study.repositories}

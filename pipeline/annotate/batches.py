@@ -113,7 +113,7 @@ def draw(
     if len(candidates) < size:
         raise RedefectError(
             f"{size} issues are wanted and {len(candidates)} are there that are neither labelled nor in another batch; "
-            "give a smaller size."
+            "give a smaller size, or --relabel."
         )
     chosen = _proportionally(candidates, size)
     by_chance = sorted(chosen, key=lambda item: permanent_number(item[0], seed))

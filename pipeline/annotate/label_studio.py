@@ -35,7 +35,7 @@ _THREAD, _MARKED, _LANGUAGE, _NOTE = "thread", "marks", "translated", "note"
 # In the order of a keyboard. `u` is Label Studio's own; the digits with shift come last, since some keyboards need it for digits.
 _KEYS = [*"1234567890qwertyiopasdfghjklzxcvbnm", *(f"shift+{key}" for key in "qwertyuiopasdfghjklzxcvbnm1234567890")]
 
-# What Label Studio calls its parts has a hash at its end. Where another version calls them otherwise, the page is only less compact.
+# What Label Studio calls its parts ends in a hash. Where another version calls them otherwise, the page is only less compact.
 _STYLE = """
 .rd-page { display: flex; gap: 16px; height: calc(100vh - 190px); min-height: 420px; }
 .rd-thread, .rd-form { flex: 1 1 50%; min-width: 0; overflow-y: auto; padding-right: 6px; }

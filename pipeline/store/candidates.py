@@ -69,8 +69,11 @@ def _repositories(connection: Connection, names: list[str] | None) -> dict[int, 
     }
 
 
-def issues_to_label(connection: Connection, study: str, verdict: Verdict) -> list[tuple[IssueReference, str]]:
-    """Return a study's sampled issues that its verdict does not label yet, with the kind of their repository, sorted."""
+def issues_to_label(connection: Connection, study: str, verdict: Verdict | None) -> list[tuple[IssueReference, str]]:
+    """Return a study's sampled issues that its verdict does not label yet, with the kind of their repository, sorted.
+
+    Pull requests are left out. Without a verdict, issues that are labelled are not.
+    """
     sample = _TABLES["sample"].c
     known = settled(connection, verdict)
     rows = connection.execute(

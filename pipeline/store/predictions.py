@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import Connection, and_, delete, false, func, insert, or_, select
 
 from pipeline.facts import IssueReference
 from pipeline.store.schema import Base
@@ -133,9 +133,10 @@ def guesses(
     return found
 
 
-def settled(connection: Connection, verdict: Verdict) -> set[tuple[str, int]]:
-    """Return the issues that a verdict labels (repository case folded, and number), and all pull requests."""
-    labelled = select(_LABEL.issue_id).where(_LABEL.annotator == verdict.annotator, _LABEL.round == verdict.round)
+def settled(connection: Connection, verdict: Verdict | None) -> set[tuple[str, int]]:
+    """Return the issues that a verdict labels, if one is given (repository case folded, and number), and all pull requests."""
+    whose = (_LABEL.annotator == verdict.annotator, _LABEL.round == verdict.round) if verdict else (false(),)
+    labelled = select(_LABEL.issue_id).where(*whose)
     rows = connection.execute(
         select(_NAME, _ISSUE.number)
         .join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
