@@ -129,7 +129,10 @@ def resamples(units: pd.DataFrame, clusters: Sequence[str], seed: int | Sequence
     """Return each of `COEFFICIENTS` (columns) in resamples of clusters with replacement (rows).
 
     The same clusters and the same seed give the same resamples, so that two matchings, or two rounds, can be compared on them.
+    A single cluster tells nothing of how clusters differ: of it, all are undefined.
     """
+    if len(clusters) < 2:
+        return np.full((RESAMPLES, len(COEFFICIENTS)), np.nan)
     share = np.full(len(clusters), 1 / len(clusters))
     weights = np.random.default_rng(seed).multinomial(len(clusters), share, size=RESAMPLES).astype(float)
     return _of(_sums(units, clusters).resampled(weights))
@@ -161,7 +164,7 @@ def estimate(units: pd.DataFrame, seed: int) -> dict[str, Estimate]:
     clusters = sorted(units["cluster"].unique())
     n = int((units.groupby(["item", "facet"])["annotator"].size() > 1).sum())
     values = coefficients(units)
-    low, high = interval(resamples(units, clusters, seed)) if len(clusters) > 1 else np.full((2, len(values)), np.nan)
+    low, high = interval(resamples(units, clusters, seed))
     return {name: Estimate(float(value), float(low[i]), float(high[i]), n) for i, (name, value) in enumerate(values.items())}
 
 
@@ -177,9 +180,7 @@ def change(before: pd.DataFrame, after: pd.DataFrame, seed: int) -> pd.DataFrame
     clusters = [sorted(units["cluster"].unique()) for units in (before, after)]
     seeds: list[int | list[int]] = [seed, seed if clusters[0] == clusters[1] else [seed, 1]]
     values = [pd.Series(coefficients(units)) for units in (before, after)]
-    bounds = np.full((2, len(COEFFICIENTS)), np.nan)
-    if min(map(len, clusters)) > 1:
-        draws = [resamples(u, c, s) for u, c, s in zip((before, after), clusters, seeds, strict=True)]
-        bounds = interval(draws[1] - draws[0])
-    columns = {"before": values[0], "after": values[1], "change": values[1] - values[0], "low": bounds[0], "high": bounds[1]}
+    draws = [resamples(u, c, s) for u, c, s in zip((before, after), clusters, seeds, strict=True)]
+    low, high = interval(draws[1] - draws[0])
+    columns = {"before": values[0], "after": values[1], "change": values[1] - values[0], "low": low, "high": high}
     return pd.DataFrame(columns).rename_axis("coefficient")

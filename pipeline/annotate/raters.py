@@ -10,12 +10,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.annotate.agreement import changes, with_interval
-from pipeline.annotate.coefficients import RESAMPLES, coefficients, interval, resamples
+from pipeline.annotate.coefficients import COEFFICIENTS, RESAMPLES, coefficients, interval, resamples
 from pipeline.annotate.units import between, by_best_assignment
 from pipeline.intervals import wilson
-
-_COHEN = 1
-"""Where Cohen's kappa stands among the coefficients."""
 
 
 def profiles(said: pd.DataFrame, seed: int, verdict: tuple[str, str] | None = None) -> pd.DataFrame:
@@ -77,7 +74,7 @@ def leanings(said: pd.DataFrame, seed: int) -> pd.DataFrame:
     -------
     Columns `round`, `annotator`, `facet`, `category`, `n` (things that the rater and another labelled), `share` of them to which
     the rater gave the category, `others` (their share, each thing counting once), `difference`, and its bootstrap interval over
-    issues, `low`, `high`. Each interval is for itself: of twenty, one misses by chance.
+    issues, `low`, `high`. Each interval is for itself: of twenty, one misses by chance. Facets of a single issue are left out.
     """
     rows = []
     for round_, of_round in _rounds_with_several(said):
@@ -87,7 +84,7 @@ def leanings(said: pd.DataFrame, seed: int) -> pd.DataFrame:
                 mine, others = _beside_others(units[units["facet"] == facet], annotator)
                 categories = sorted({*mine["category"], *others["category"]})
                 clusters = sorted(mine["cluster"].unique())
-                if not clusters:
+                if len(clusters) < 2:
                     continue
                 own = _table(mine, clusters, categories)
                 theirs = _table(others, clusters, categories, 1 / others.groupby("item")["category"].transform("size").to_numpy())
@@ -138,7 +135,7 @@ def shifts(said: pd.DataFrame, rounds: Sequence[str], seed: int) -> pd.DataFrame
     """
     rows = []
     for annotator in sorted(said["annotator"].unique()):
-        own = said[(said["annotator"] == annotator) & said["category"].notna()]
+        own = said[said["annotator"] == annotator]
         for before, after in pairwise(round_ for round_ in rounds if (own["round"] == round_).any()):
             both = by_best_assignment(between(own, (annotator, before), (annotator, after)))
             for facet in own.loc[own["round"].isin([before, after]), "facet"].drop_duplicates():
@@ -221,7 +218,7 @@ def _mean_kappa(units: pd.DataFrame, annotator: str, seed: int) -> tuple[float, 
     for other in sorted(set(units["annotator"]) - {annotator}):
         two = units[units["annotator"].isin([annotator, other])]
         values.append(coefficients(two)["cohen"])
-        draws.append(resamples(two, clusters, seed)[:, _COHEN])
+        draws.append(resamples(two, clusters, seed)[:, list(COEFFICIENTS).index("cohen")])
     defined = np.isfinite(values)
     if not defined.any():
         return np.nan, np.nan, np.nan

@@ -34,22 +34,22 @@ def from_ratings(ratings: pd.DataFrame, *, canonical: bool = False) -> pd.DataFr
     ratings
         Columns `round`, `annotator`, `row`, `number`, `facet`, `value`, `category`.
     canonical
-        Take the taxonomy's categories instead of what the raters wrote, so that spelling variants are one. What they wrote is
-        taken case folded, as in the study's own computation.
+        Take the taxonomy's categories for what the raters wrote, so that spelling variants are one. What is in no category is
+        kept as it was written (case folded, as in the study's own computation): to leave it out would leave out disagreement.
 
     Returns
     -------
     Columns `round`, `annotator`, `cluster` (the issue's number), `defect` (1, 2, ... within it), `facet`, `category`; and
     `row`, with its `position` (from 0) among the rows of the sheet.
     """
-    sheet = ratings.groupby(["round", "annotator"])
+    sheet, written = ratings.groupby(["round", "annotator"]), ratings["value"].str.casefold()
     said = ratings.assign(
         cluster=ratings["number"],
         position=sheet["row"].transform(lambda rows: rows.rank(method="dense")).astype(int) - 1,
         defect=ratings.groupby(["round", "annotator", "number"])["row"]
         .transform(lambda rows: rows.rank(method="dense"))
         .astype(int),
-        category=ratings["category"] if canonical else ratings["value"].str.casefold(),
+        category=ratings["category"].fillna(written) if canonical else written,
     )
     return said[["round", "annotator", "cluster", "defect", "facet", "category", "row", "position"]]
 
@@ -133,9 +133,7 @@ def by_best_assignment(said: pd.DataFrame) -> pd.DataFrame:
         lists: dict[str, dict[int, dict[str, str]]] = {}
         rows = of_issue.sort_values(["annotator", "defect"], kind="stable")
         for annotator, defect, facet, category in rows[["annotator", "defect", "facet", "category"]].itertuples(index=False):
-            answers = lists.setdefault(annotator, {}).setdefault(defect, {})
-            if pd.notna(category):
-                answers[facet] = category
+            lists.setdefault(annotator, {}).setdefault(defect, {})[facet] = category
         for (annotator, defect), item in assign(lists).items():
             place[cluster, annotator, defect] = item
     keys = zip(said["cluster"], said["annotator"], said["defect"], strict=True)
@@ -176,5 +174,4 @@ def unmatched(units: pd.DataFrame) -> int:
 
 
 def _units(said: pd.DataFrame) -> pd.DataFrame:
-    units = said.dropna(subset="category")[_COLUMNS]
-    return units.sort_values(_ORDER, ignore_index=True)
+    return said[_COLUMNS].sort_values(_ORDER, ignore_index=True)

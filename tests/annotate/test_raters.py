@@ -124,4 +124,4 @@ def test_one_rater_of_the_study_calls_training_what_the_other_calls_environment(
     assert found["final", "jiang2024-rater-1", "stage", "training"] > 0.3
     assert found["final", "jiang2024-rater-2", "stage", "environment"] > 0.2
     profile = published.rater_profiles().set_index(["round", "annotator", "facet"])
-    assert profile.loc[("final", "jiang2024-rater-1", "stage"), "n"] == 119
+    assert profile.loc[("final", "jiang2024-rater-1", "stage"), "n"] == 125
