@@ -145,7 +145,7 @@ class OpenStudy:
         if other is not None:
             theirs = [label for label in study_labels(other) if (label.annotator, label.round) == _who(other)]
             verdict = (other.name, other.verdict.round)  # two studies may call their annotators alike
-            rows = pd.DataFrame(asdict(label) | asdict(label.issue) for label in theirs)
+            rows = pd.DataFrame([asdict(label) | asdict(label.issue) for label in theirs], columns=self.labels.columns)
             said = pd.concat([said, from_labels(rows.assign(annotator=other.name))], ignore_index=True)
         whos = set(said[["annotator", "round"]].itertuples(index=False, name=None)) - {verdict}
         comparisons = []

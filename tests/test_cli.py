@@ -33,7 +33,7 @@ def test_the_demo_study_runs_and_names_what_it_made(redefect: Run, root: Path) -
         .startswith("data/build/demo/flaws.csv: data/demo/labels.csv ")
     )
     assert "reproduced (must hold)" in redefect("findings").stdout
-    assert "made data/build/demo/tables: agreement.csv," in redefect("export", "tables").stdout
+    assert "made data/build/demo/tables: agreement-history.csv," in redefect("export", "tables").stdout
     assert "made data/build/demo/figures: figure-05.pdf," in redefect("export", "figures").stdout
 
 

@@ -133,7 +133,13 @@ def test_the_demo_s_annotators_are_compared_by_number_and_by_best_assignment(dem
     assert 140 < kappa.loc[("number", "stage"), "n"] <= 152
     assert 0.5 < kappa.loc[("number", "stage"), "value"] < 1
     assert demo.agreement_history()["round"].tolist() == ["independent", "independent"]
+
+
+def test_rounds_come_in_the_study_file_s_order_then_sorted(demo: OpenStudy) -> None:
     assert demo.rounds == ["independent", "adjudicated"]
+    for order, expected in (([], ["adjudicated", "independent"]), (["none", "independent"], ["independent", "adjudicated"])):
+        study = demo.study.model_copy(update={"rounds": order})
+        assert OpenStudy(study, Store(str(demo.study.database))).rounds == expected
 
 
 def test_annotators_are_compared_with_the_verdict_of_their_study(demo: OpenStudy) -> None:
