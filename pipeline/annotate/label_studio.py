@@ -35,16 +35,17 @@ _THREAD, _MARKED, _LANGUAGE, _NOTE = "thread", "marks", "translated", "note"
 # In the order of a keyboard. `u` is Label Studio's own; the digits with shift come last, since some keyboards need it for digits.
 _KEYS = [*"1234567890qwertyiopasdfghjklzxcvbnm", *(f"shift+{key}" for key in "qwertyuiopasdfghjklzxcvbnm1234567890")]
 
-# What Label Studio calls its parts ends in a hash. Where another version calls them otherwise, the page is only less compact.
+# Where another version of Label Studio calls its parts otherwise, the page is only less compact.
 _STYLE = """
 .rd-page { display: flex; gap: 16px; height: calc(100vh - 190px); min-height: 420px; }
-.rd-thread, .rd-form { flex: 1 1 50%; min-width: 0; overflow-y: auto; padding-right: 6px; }
+.rd-thread, .rd-form { flex: 1 1 50%; min-width: 0; }
+.rd-thread { display: flex; flex-direction: column; }
+.rd-posts, .rd-form { min-height: 0; overflow-y: auto; padding-right: 6px; }
 .rd-page h3, .rd-page h4 { margin: 2px 0 !important; font-size: 14px; line-height: 18px; overflow-wrap: anywhere; }
 .rd-page h3 { font-size: 17px; line-height: 22px; }
 .rd-head h4:last-child, .rd-state h4 { font-weight: normal; font-size: 12px; line-height: 16px; opacity: 0.7; }
 .rd-facet { margin-bottom: 8px; }
-.rd-facet .lsf-choices { margin: 0; gap: 0 12px; }
-.rd-facet .lsf-choice, .rd-facet .lsf-choice__item { margin: 0; padding: 1px 0; min-height: 0; }
+.rd-form .lsf-choice { line-height: 22px !important; }
 .rd-defect { border-top: 1px solid rgba(128, 128, 128, 0.4); margin-top: 6px; padding-top: 4px; }
 .rd-thread [class*="authorFilter"], .rd-thread [class*="selectAllBtn"], .rd-thread [class*="time--"] { display: none; }
 .rd-thread [class*="phrase--"] { display: block; padding: 4px 8px; margin: 0 0 6px; }
@@ -83,7 +84,8 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
     SubElement(thread, "Header", value="$title", size="4")
     SubElement(thread, "HyperText", name="link", value="$link", inline="true", clickableLinks="true", selectionEnabled="false")
     SubElement(SubElement(thread, "View", className="rd-state"), "Header", value="$state", size="5")
-    SubElement(thread, "Paragraphs", name=_THREAD, value="$posts", layout="dialogue", nameKey="who", textKey="text")
+    posts = SubElement(thread, "View", className="rd-posts")
+    SubElement(posts, "Paragraphs", name=_THREAD, value="$posts", layout="dialogue", nameKey="who", textKey="text")
 
     form = SubElement(page, "View", className="rd-form")
     of_issue = _controls(taxonomy.issue_facets, _ISSUE)
