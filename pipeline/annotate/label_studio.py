@@ -103,9 +103,8 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
         SubElement(defect, "Header", value=f"Defect {number}", size="4")
         _ask(defect, _controls(taxonomy.defect_facets, _defect(number)), f"Defect {number}: ", keys)
         if number < most_defects:
-            _choices(
-                defect, _another(number), [(_YES, "There is another defect", "Opens one more form.")], keys, choice="multiple"
-            )
+            more = SubElement(defect, "View", className="rd-facet", idAttr=_another(number))
+            _choices(more, _another(number), [(_YES, "There is another defect", "Opens one more form.")], keys, choice="multiple")
     form.append(marks)
     for name, title, rows in ((_LANGUAGE, "Translated from (if not in English)", "1"), (_NOTE, "Note", "2")):
         place = SubElement(form, "View", className="rd-facet", idAttr=name)

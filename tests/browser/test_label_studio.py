@@ -82,6 +82,7 @@ def page(label_studio: LabelStudio) -> Iterator["sync_api.Page"]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(20_000)
         page.on("dialog", lambda dialog: (strange.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on(
             "request", lambda r: None if r.url.startswith((label_studio.url, "data:", "blob:")) else strange.append(r.url)
