@@ -15,6 +15,7 @@ from pipeline.terminal import (
     name_made,
     name_made_folder,
     named_study,
+    print_frame,
     print_rows,
 )
 
@@ -190,6 +191,37 @@ def codebook(study: StudyOption = "demo", database: DatabaseOption = None, folde
     store.close()
     files = {"codebook.md": guide.to_markdown().encode(), "codebook.html": guide.to_html().encode()}
     name_made_folder(write_folder(folder or described.build / "codebook", files))
+
+
+def agreement(
+    study: StudyOption = "demo",
+    beside: Annotated[str | None, typer.Option(help="A study whose verdict on the same issues is compared, too.")] = None,
+    confusion: Annotated[
+        tuple[str, str, str, str] | None,
+        typer.Option(help="FACET ROUND FIRST SECOND: also print what two annotators said of the same defects."),
+    ] = None,
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Print how well annotators agree, round by round, with 95 % intervals; write all coefficients and the raters' profiles."""
+    from pipeline.annotate.agreement import agreement_shown
+    from pipeline.export.tables import agreement_tables
+    from pipeline.files import write_folder
+    from pipeline.openstudy import open_study
+
+    opened = open_study(study, database)
+    other = None if beside is None else named_study(beside)
+    print_frame(f"{opened.study.title}: Cohen's kappa by round", opened.agreement_history())
+    print_frame("All coefficients", agreement_shown(opened.agreement()))
+    if other is not None:
+        with_other = opened.agreement_with_verdict(other)
+        print_frame(f"Beside the verdict of {other.name}", agreement_shown(with_other))
+    if confusion is not None:
+        table = opened.confusion(*confusion)
+        print_frame(f"{confusion[0]}: {confusion[2]} (rows) and {confusion[3]} (columns)", table.reset_index())
+    tables = agreement_tables(opened, other)
+    files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
+    name_made_folder(write_folder(folder or opened.study.build / "agreement", files))
 
 
 def _person(pair: str) -> tuple[str, str]:

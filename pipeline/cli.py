@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pipeline import __version__
-from pipeline.annotate_commands import annotate_app, codebook
+from pipeline.annotate_commands import agreement, annotate_app, codebook
 from pipeline.errors import RedefectError
 from pipeline.terminal import (
     ERR,
@@ -58,6 +58,7 @@ benchmark_app = typer.Typer(no_args_is_help=True, help="Train and score on publi
 app.add_typer(import_app, name="import")
 app.add_typer(annotate_app, name="annotate")
 app.command("codebook")(codebook)
+app.command("agreement")(agreement)
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")

@@ -11,6 +11,7 @@ from pipeline.annotate.agreement import agreement_shown, changes_shown, history
 from pipeline.annotate.raters import leanings_shown, profiles_shown, shifts_shown
 from pipeline.cells import disarm
 from pipeline.openstudy import OpenStudy
+from pipeline.study import Study
 
 _THREE_PLACES = {"kappa"}
 _ROWS_OF_A_PAGE = 40
@@ -99,7 +100,7 @@ def study_tables(study: OpenStudy) -> list[Table]:
     tables += [
         Table("findings", f"Published findings beside those reproduced{said}.", findings, findings_shown(findings)),
         Table("sensitivity", f"Shares under other choices{said}.", study.sensitivity()),
-        *_agreement_tables(study, said),
+        *agreement_tables(study),
     ]
     if study.study.reference.figures:
         tables += [
@@ -133,9 +134,16 @@ def findings_shown(findings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _agreement_tables(study: OpenStudy, said: str) -> list[Table]:
-    """Return the tables of annotators' agreement that have rows."""
-    agreement, drift, verdict = study.agreement(), study.drift(), study.agreement_with_verdict()
+def agreement_tables(study: OpenStudy, other: Study | None = None) -> list[Table]:
+    """Return the tables of annotators' agreement that have rows.
+
+    Parameters
+    ----------
+    other
+        The study whose verdict annotators are compared with, instead of this study's own.
+    """
+    said = f" ({study.note})" if study.note else ""
+    agreement, drift, verdict = study.agreement(), study.drift(), study.agreement_with_verdict(other)
     past = history(agreement)
     profiles, leanings, shifts = study.rater_profiles(), study.rater_leanings(), study.rater_shifts()
     intervals = "with 95 % bootstrap intervals over issues"
