@@ -203,7 +203,10 @@ def agreement(
     database: DatabaseOption = None,
     folder: FolderOption = None,
 ) -> None:
-    """Print how well annotators agree, round by round, with 95 % intervals; write all coefficients and the raters' profiles."""
+    """Print how well annotators agree, round by round, with 95 % intervals; write all comparisons and the raters' profiles.
+
+    Defects of an issue are matched by best assignment and spelling variants are one, where the title says nothing else.
+    """
     from pipeline.annotate.agreement import agreement_shown
     from pipeline.export.tables import agreement_tables
     from pipeline.files import write_folder
@@ -212,13 +215,16 @@ def agreement(
     opened = open_study(study, database)
     other = None if beside is None else named_study(beside)
     print_frame(f"{opened.study.title}: Cohen's kappa by round", opened.agreement_history())
-    print_frame("All coefficients", agreement_shown(opened.agreement()))
-    if other is not None:
-        with_other = opened.agreement_with_verdict(other)
-        print_frame(f"Beside the verdict of {other.name}", agreement_shown(with_other))
+    table = opened.agreement()
+    best = table[(table["matched"] == "best assignment") & (table["compared"] == "by category")]
+    print_frame("All coefficients", agreement_shown(best).drop(columns=["matched", "compared"]))
+    with_verdict = agreement_shown(opened.agreement_with_verdict(other))
+    print_frame(
+        f"Beside the verdict of {other.name if other else opened.study.name}", with_verdict.drop(columns=["matched", "compared"])
+    )
     if confusion is not None:
-        table = opened.confusion(*confusion)
-        print_frame(f"{confusion[0]}: {confusion[2]} (rows) and {confusion[3]} (columns)", table.reset_index())
+        facet, _, first, second = confusion
+        print_frame(f"{facet}: {first} (rows) and {second} (columns)", opened.confusion(*confusion).reset_index())
     tables = agreement_tables(opened, other)
     files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
     name_made_folder(write_folder(folder or opened.study.build / "agreement", files))
