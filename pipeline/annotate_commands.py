@@ -207,7 +207,7 @@ def agreement(
 
     Defects of an issue are matched by best assignment and spelling variants are one, where the title says nothing else.
     """
-    from pipeline.annotate.agreement import agreement_shown
+    from pipeline.annotate.agreement import agreement_shown, changes_shown
     from pipeline.export.tables import agreement_tables
     from pipeline.files import write_folder
     from pipeline.openstudy import open_study
@@ -218,10 +218,12 @@ def agreement(
     table = opened.agreement()
     best = table[(table["matched"] == "best assignment") & (table["compared"] == "by category")]
     print_frame("All coefficients", agreement_shown(best).drop(columns=["matched", "compared"]))
-    with_verdict = agreement_shown(opened.agreement_with_verdict(other))
-    print_frame(
-        f"Beside the verdict of {other.name if other else opened.study.name}", with_verdict.drop(columns=["matched", "compared"])
-    )
+    for title, frame in (
+        ("What it changes how labels are compared", changes_shown(opened.agreement_choices())),
+        (f"Beside the verdict of {(other or opened.study).name}", agreement_shown(opened.agreement_with_verdict(other))),
+    ):
+        if len(frame):
+            print_frame(title, frame)
     if confusion is not None:
         facet, _, first, second = confusion
         print_frame(f"{facet}: {first} (rows) and {second} (columns)", opened.confusion(*confusion).reset_index())

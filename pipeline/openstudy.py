@@ -16,7 +16,7 @@ from pipeline.analyze.figures import Chart, draw
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
 from pipeline.analyze.results import Crosstab, Distribution, crosstab, distribution
 from pipeline.annotate import raters
-from pipeline.annotate.agreement import Comparison, agreement_table, confusion, disagreements, history
+from pipeline.annotate.agreement import Comparison, agreement_table, changes, confusion, disagreements, history
 from pipeline.annotate.coefficients import coefficients
 from pipeline.annotate.units import ROW_INDEX, between, by_best_assignment, by_number, by_position, from_labels, from_ratings
 from pipeline.documents import read_toml
@@ -186,6 +186,28 @@ class OpenStudy:
     def rater_leanings(self) -> pd.DataFrame:
         """Tell which categories each rater uses more and less than the others do: see `leanings`."""
         return raters.leanings(self.said, self.study.seeds.resampling)
+
+    def agreement_choices(self) -> pd.DataFrame:
+        """Tell what it changes in each round to merge spelling variants, to match defects by best assignment, and both.
+
+        Returns
+        -------
+        Columns `round`, `choice`, and those of `changes`; beside what raters' sheets say by position and as written. No rows for
+        a study without raters' sheets.
+        """
+        evidence, tables = self._evidence, []
+        for round_ in dict.fromkeys(self.ratings["round"]):
+            compared = {(c.matched, c.compared): c.units for c in self._comparisons() if c.round == round_}
+            before = compared["position", "as written"]
+            for choice, key in (
+                ("variants merged", ("position", "by category")),
+                ("best assignment", ("best assignment", "as written")),
+                ("both", ("best assignment", "by category")),
+            ):
+                found = changes(before, compared[key], evidence.agreement_facets, self._facets, evidence.seed)
+                tables.append(found.assign(round=round_, choice=choice))
+        columns = ["round", "choice", "facet", "coefficient", "before", "after", "change", "low", "high"]
+        return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
     def drift(self) -> pd.DataFrame:
         """Estimate how agreement changed from round to round: see `raters.drift`."""

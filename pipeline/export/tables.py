@@ -144,7 +144,7 @@ def agreement_tables(study: OpenStudy, other: Study | None = None) -> list[Table
     """
     said = f" ({study.note})" if study.note else ""
     agreement, drift, verdict = study.agreement(), study.drift(), study.agreement_with_verdict(other)
-    past = history(agreement)
+    past, choices = history(agreement), study.agreement_choices()
     profiles, leanings, shifts = study.rater_profiles(), study.rater_leanings(), study.rater_shifts()
     intervals = "with 95 % bootstrap intervals over issues"
     made = [
@@ -152,10 +152,11 @@ def agreement_tables(study: OpenStudy, other: Study | None = None) -> list[Table
         Table("agreement-history", f"Agreement of annotators by round, {intervals}{said}.", past, past),
         Table(
             "agreement-with-verdict",
-            f"Agreement of annotators with the final labels, {intervals}{said}.",
+            f"Agreement of annotators with the verdict of {(other or study.study).name}, {intervals}{said}.",
             verdict,
             agreement_shown(verdict),
         ),
+        Table("agreement-choices", f"Change of agreement by how labels are compared{said}.", choices, changes_shown(choices)),
         Table("agreement-drift", f"Change of agreement from round to round, {intervals}{said}.", drift, changes_shown(drift)),
         Table("raters", f"Raters beside each other{said}.", profiles, profiles_shown(profiles)),
         Table("rater-leanings", f"Categories by which raters differ, {intervals}{said}.", leanings, leanings_shown(leanings)),

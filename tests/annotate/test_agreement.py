@@ -240,3 +240,18 @@ def test_the_flaw_report_names_the_row_index_as_the_cause(published: OpenStudy) 
     flaws = published.agreement_flaws()
     assert [flaw.where for flaw in flaws] == ["round 'pilot'", "round 'pilot-discussed'", "round 'final'"]
     assert all("only when the sheets' row index is pooled in as if it were a label" in flaw.what for flaw in flaws)
+
+
+def test_it_is_told_what_merging_variants_and_matching_change(published: OpenStudy) -> None:
+    choices = published.agreement_choices()
+    cohen = choices[(choices["coefficient"] == "cohen") & (choices["round"] == "final")].set_index(["choice", "facet"])
+    assert cohen.loc[("variants merged", "stage"), "change"] == 0
+    assert round(cohen.loc[("best assignment", "stage"), "before"], 2) == 0.17
+    for choice, facet in (("both", "root-cause"), ("best assignment", "pooled"), ("variants merged", "pooled")):
+        row = cohen.loc[(choice, facet)]
+        assert 0 < row["low"] < row["change"] < row["high"]
+        assert row["after"] == pytest.approx(row["before"] + row["change"])
+
+
+def test_a_study_without_sheets_has_no_such_choice(demo: OpenStudy) -> None:
+    assert demo.agreement_choices().empty
