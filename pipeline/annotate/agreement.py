@@ -127,6 +127,7 @@ def with_interval(value: float, low: float, high: float, *, signed: bool = False
     if np.isnan(value):
         return ""
     sign = "+" if signed else ""
+    value, low, high = (round(number, 2) + 0.0 for number in (value, low, high))  # no -0.00
     return f"{value:{sign}.2f}" + ("" if np.isnan(low) else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
 
 
