@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings train test coverage check bench bench-crawl bench-memory bench-classify bench-prevalence stress-crawl clean
+.PHONY: all help study-data collect findings train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -94,10 +94,10 @@ $(CONTRACTS): tests/npm/package.json tests/npm/package-lock.json
 	touch $@
 
 test: $(READY) $(CONTRACTS) ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(PYTEST_ARGUMENTS)
 
 coverage: $(READY) $(CONTRACTS) ## run the tests and measure their branch coverage of pipeline/
-	$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report term $(PYTEST_ARGUMENTS)
 
 check: $(READY) ## run the linter, the formatter's check and the type checker
 	$(BIN)/ruff check
@@ -107,7 +107,7 @@ check: $(READY) ## run the linter, the formatter's check and the type checker
 bench: $(READY) ## time the import of Denchmark beside the bare minimum (needs ../shared)
 	$(BIN)/python tests/benchmarks/import_denchmark.py
 
-# The tools that the crawl is measured against, each in a virtual environment of its own.
+# The tools that this project is measured against or works with, each in a virtual environment of its own.
 PEERS := data/build/peers
 $(PEERS)/perceval/ready: PEER := perceval==1.6.1
 $(PEERS)/github-to-sqlite/ready: PEER := github-to-sqlite==2.9.1
@@ -115,6 +115,10 @@ $(PEERS)/%/ready:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER)
 	touch $@
+
+$(PEERS)/label-studio/ready: PEER := label-studio==1.23.2
+test-label-studio: $(READY) $(PEERS)/label-studio/ready ## label in a real Label Studio, in Debian's Chromium (part of `test` from then on)
+	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS) tests/browser
 
 bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ## crawl beside Perceval and github-to-sqlite (needs ../shared)
 	$(BIN)/python tests/benchmarks/crawl.py

@@ -109,7 +109,9 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
     for name, title, rows in ((_LANGUAGE, "Translated from (if not in English)", "1"), (_NOTE, "Note", "2")):
         place = SubElement(form, "View", className="rd-facet", idAttr=name)
         SubElement(place, "Header", value=title, size="5")
-        SubElement(place, "TextArea", name=name, toName=_THREAD, maxSubmissions="1", editable="true", rows=rows)
+        SubElement(
+            place, "TextArea", name=name, toName=_THREAD, maxSubmissions="1", editable="true", rows=rows, showSubmitButton="false"
+        )  # fmt: skip
     indent(view)
     return tostring(view, encoding="unicode").encode() + b"\n"  # Label Studio refuses a declaration
 

@@ -129,7 +129,7 @@ def choose(page: "sync_api.Page", control: str, label: str) -> None:
 
 def send(page: "sync_api.Page", button: str = "Submit") -> None:
     with page.expect_response(lambda r: "/annotations" in r.url and r.request.method in ("POST", "PATCH")) as sent:
-        page.get_by_role("button", name=button, exact=False).click()
+        page.get_by_text(button, exact=True).click()
     assert sent.value.ok
 
 
@@ -219,7 +219,7 @@ def test_suggestions_are_filled_in_and_recorded_and_an_unfinished_form_is_not_ta
     show(page, label_studio, project, 5)
     assert page.locator("#issue_gate input[name='Defect']").is_checked()
     assert page.locator("#defect1_root-cause_training_ELSEWHERE input[name='GPU usage bug']").is_checked()
-    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("Submit", exact=True).click()
     refusal = page.get_by_text("Defect 1: Framework has no answer.")
     refusal.wait_for()
     picture(page, "7-unfinished")
