@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from itertools import count
+from itertools import count, groupby
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -43,7 +43,7 @@ _STYLE = """
 .rd-posts, .rd-form { min-height: 0; overflow-y: auto; padding-right: 6px; }
 .rd-page h3, .rd-page h4 { margin: 2px 0 !important; font-size: 14px; line-height: 18px; overflow-wrap: anywhere; }
 .rd-page h3 { font-size: 17px; line-height: 22px; }
-.rd-head h4:last-child, .rd-state h4 { font-weight: normal; font-size: 12px; line-height: 16px; opacity: 0.7; }
+.rd-head h4:last-child, .rd-state h4, .rd-group h4 { font-weight: normal; font-size: 12px; line-height: 16px; opacity: 0.7; }
 .rd-facet { margin-bottom: 8px; }
 .rd-form .lsf-choice { line-height: 22px !important; }
 .rd-defect { border-top: 1px solid rgba(128, 128, 128, 0.4); margin-top: 6px; padding-top: 4px; }
@@ -90,8 +90,15 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
     form = SubElement(page, "View", className="rd-form")
     of_issue = _controls(taxonomy.issue_facets, _ISSUE)
     _ask(form, of_issue, "", keys)
+    # The ends of the form and of its parts come first for the keys, of which there are fewer than choices.
     marks = Element("View", className="rd-defect", idAttr=_MARKED)
-    _choices(marks, _MARKED, [(mark, *words) for mark, words in _MARKS.items()], keys, choice="multiple")
+    marked = _choices(marks, _MARKED, choice="multiple")
+    for mark, (label, hint) in _MARKS.items():
+        _offer(marked, mark, label, hint, keys)
+    ends = [Element("View", className="rd-facet", idAttr=_another(number)) for number in range(1, most_defects)]
+    for number, end in enumerate(ends, start=1):
+        another = _choices(end, _another(number), choice="multiple")
+        _offer(another, _YES, "There is another defect", "Opens one more form.", keys)
     inner = form
     for control in of_issue:
         if final := [c.id for c in control.categories if c.final]:
@@ -102,9 +109,7 @@ def interface(taxonomy: Taxonomy, most_defects: int = 3) -> bytes:
         defect = SubElement(inner, "View", className="rd-defect")
         SubElement(defect, "Header", value=f"Defect {number}", size="4")
         _ask(defect, _controls(taxonomy.defect_facets, _defect(number)), f"Defect {number}: ", keys)
-        if number < most_defects:
-            more = SubElement(defect, "View", className="rd-facet", idAttr=_another(number))
-            _choices(more, _another(number), [(_YES, "There is another defect", "Opens one more form.")], keys, choice="multiple")
+        defect.extend(ends[number - 1 : number])
     form.append(marks)
     for name, title, rows in ((_LANGUAGE, "Translated from (if not in English)", "1"), (_NOTE, "Note", "2")):
         place = SubElement(form, "View", className="rd-facet", idAttr=name)
@@ -167,21 +172,29 @@ def _ask(form: Element, controls: list[_Control], which: str, keys: Iterator[str
             head = SubElement(place, "View", className="rd-head")
             SubElement(head, "Header", value=facet.title, size="5")
             SubElement(head, "Header", value=facet.question, size="5")
-        offered = [(c.id, c.label, c.definition) for c in control.categories]
-        if control.elsewhere:
-            offered.append((_ELSEWHERE, control.elsewhere, "Shows the other categories."))
-        _choices(
-            place, control.name, offered, keys, choice="single", required="true",
-            requiredMessage=f"{which}{facet.title} has no answer.",
+        choices = _choices(
+            place, control.name, choice="single", required="true", requiredMessage=f"{which}{facet.title} has no answer."
         )  # fmt: skip
+        has_groups = len({c.parent for c in control.categories if c.parent is not None}) > 1
+        for group, members in groupby(control.categories, key=lambda c: c.parent):
+            inside = choices
+            if has_groups and group is not None:
+                inside = SubElement(choices, "View", className="rd-group")
+                SubElement(inside, "Header", value=facet.label(group), size="5")
+            for category in members:
+                _offer(inside, category.id, category.label, category.definition, keys)
+        if control.elsewhere:
+            _offer(choices, _ELSEWHERE, control.elsewhere, "Shows the other categories.", keys)
 
 
-def _choices(place: Element, name: str, offered: list[tuple[str, str, str]], keys: Iterator[str], **attributes: str) -> None:
-    choices = SubElement(place, "Choices", {"name": name, "toName": _THREAD, "layout": "inline", **attributes})
-    for choice, label, hint in offered:
-        offer = SubElement(choices, "Choice", value=label, alias=choice, hint=hint)
-        if key := next(keys, None):
-            offer.set("hotkey", key)
+def _choices(place: Element, name: str, **attributes: str) -> Element:
+    return SubElement(place, "Choices", {"name": name, "toName": _THREAD, "layout": "inline", **attributes})
+
+
+def _offer(choices: Element, choice: str, label: str, hint: str, keys: Iterator[str]) -> None:
+    offer = SubElement(choices, "Choice", value=label, alias=choice, hint=hint)
+    if key := next(keys, None):
+        offer.set("hotkey", key)
 
 
 def _shown(place: Element, control: str, choices: list[str], unless: bool = False) -> Element:

@@ -65,7 +65,9 @@ def test_what_is_chosen_in_tasks_is_offered_by_the_interface(taxonomy, data) -> 
     sheet = data.draw(worksheets(taxonomy))
     page = ElementTree.fromstring(interface(taxonomy, defects_needed(sheet)))
     offered = {
-        control.get("name"): {choice.get("alias") for choice in control} for control in page.iter() if control.tag == "Choices"
+        control.get("name"): {choice.get("alias") for choice in control.iter("Choice")}
+        for control in page.iter()
+        if control.tag == "Choices"
     }
     for task in json.loads(tasks(sheet)):
         for part in (*task.get("annotations", []), *task.get("predictions", [])):
@@ -82,7 +84,7 @@ def test_each_category_that_may_be_chosen_has_its_label_and_definition_and_no_ot
         facet = str(control.get("name")).split("_")[1:2]
         if facet:
             offered.setdefault(facet[0], set()).update(
-                (c.get("alias"), c.get("value"), c.get("hint")) for c in control if c.get("alias") != "ELSEWHERE"
+                (c.get("alias"), c.get("value"), c.get("hint")) for c in control.iter("Choice") if c.get("alias") != "ELSEWHERE"
             )
     assert offered == {facet.id: {(c.id, c.label, c.definition) for c in facet.choices} for facet in taxonomy.facets}
 
@@ -90,7 +92,7 @@ def test_each_category_that_may_be_chosen_has_its_label_and_definition_and_no_ot
 @BOTH
 def test_no_two_choices_share_a_hotkey_and_the_first_questions_have_one(taxonomy) -> None:
     controls = list(ElementTree.fromstring(interface(taxonomy)).iter("Choices"))
-    keys = {control.get("name"): [choice.get("hotkey") for choice in control] for control in controls}
+    keys = {control.get("name"): [choice.get("hotkey") for choice in control.iter("Choice")] for control in controls}
     given_out = [key for control in keys.values() for key in control if key is not None]
     assert len(given_out) == len(set(given_out))
     assert "u" not in given_out  # which Label Studio takes for itself
@@ -98,9 +100,18 @@ def test_no_two_choices_share_a_hotkey_and_the_first_questions_have_one(taxonomy
     assert [name for name in first if None in keys[name]] == []
 
 
+def test_categories_of_several_groups_stand_under_the_names_of_these() -> None:
+    page = ElementTree.fromstring(interface(HUMBATOVA, 1))
+    groups = page.findall(".//Choices[@name='defect1_fault']/View")
+    assert [group.find("Header").get("value") for group in groups] == ["Model", "Layers", "Tensors & inputs", "Training"]
+    assert [choice.get("alias") for choice in page.findall(".//Choices[@name='defect1_fault']/Choice")] == ["gpu-usage", "api"]
+
+
 def test_a_root_cause_is_asked_by_the_stage_and_any_is_within_reach() -> None:
     page = ElementTree.fromstring(interface(JIANG, 1))
-    controls = {control.get("name"): [choice.get("alias") for choice in control] for control in page.iter("Choices")}
+    controls = {
+        control.get("name"): [choice.get("alias") for choice in control.iter("Choice")] for control in page.iter("Choices")
+    }
     assert controls["defect1_root-cause_data-pipeline"] == [
         "data-preprocessing", "corrupt-data", "training-data-quality", "documentation", "other", "ELSEWHERE",
     ]  # fmt: skip
