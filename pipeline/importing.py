@@ -22,7 +22,7 @@ from pipeline.errors import RedefectError
 from pipeline.facts import Count, Flaw, ImportReport, IssueReference, Label, RepositoryFacts
 from pipeline.files import sha256
 from pipeline.store import write
-from pipeline.store.counts import stored
+from pipeline.store.counts import label_sources, stored
 from pipeline.store.session import Store
 from pipeline.study import (
     LabelsSource,
@@ -103,15 +103,18 @@ def put_annotations(connection: Connection, study: Study, new: Mapping[Path, Seq
         Gets the number of annotations of each file, what was amiss in it, and how many rows of the store changed.
     """
     taxonomy = study.read_taxonomy()
-    there = {
-        path: read_annotation_file(path, taxonomy, report.flaws.append) for path in annotation_files(study) if path not in new
-    }
-    files: dict[Path, Sequence[Annotation]] = there | dict(new)
+    gone = label_sources(connection, _relative(study, study.annotations))
+    files: dict[Path, Sequence[Annotation]] = {study.root / source: [] for source in gone}
+    for path in annotation_files(study):
+        if path not in new:
+            files[path] = read_annotation_file(path, taxonomy, report.flaws.append)
+    files |= new
     for path, annotations in sorted(files.items()):
         source = _relative(study, path)
         report.changed += write.put_labels(connection, [label for a in annotations for label in a.labels()], source)
         report.changed += write.put_remarks(connection, [a.remark for a in annotations], source)
-        report.counts.append(Count(f"{path.parent.name}/{path.name}", "annotations", len(annotations), len(annotations)))
+        if annotations:
+            report.counts.append(Count(f"{path.parent.name}/{path.name}", "annotations", len(annotations), len(annotations)))
     strata = {repository.name.casefold(): repository.kind for repository in study.repositories}
     issues = sorted({a.issue for annotations in files.values() for a in annotations})
     sample = [write.SampleRow(issue, _ANNOTATED, strata.get(issue.repository.casefold()), None) for issue in issues]

@@ -135,6 +135,15 @@ def test_files_say_all_that_the_store_says(filled: Store, study: Study, tmp_path
     assert said_in(anew, study, "pilot") == said_in(filled, study, "pilot")
 
 
+def test_labels_whose_file_is_gone_leave_the_store(filled: Store, study: Study, tmp_path: Path) -> None:
+    label_pilot(filled, study, tmp_path)
+    (study.annotations / "pilot-1" / "bob.csv").unlink()
+    import_study(filled, study)
+    assert {who for *_, who in said_in(filled, study, "pilot")} == {"ann"}
+    with filled.reading() as connection:
+        assert set(read.remarks(connection, study.name)["annotator"]) == {"ann"}
+
+
 def test_a_second_import_changes_nothing(filled: Store, study: Study, tmp_path: Path) -> None:
     draw_batch(filled, study, PILOT)
     paths = hand_in(tmp_path, worksheets(filled, study, "pilot-1"), "csv", as_usual(study.read_taxonomy()))

@@ -21,3 +21,9 @@ def stored(connection: Connection, source: str) -> dict[str, int]:
         "repositories": len({repository for _, _, repository in labels}),
         "ratings": len(connection.execute(select(_RATING.id).where(_RATING.source == source)).all()),
     }
+
+
+def label_sources(connection: Connection, folder: str) -> list[str]:
+    """Return the sources of labels that are files below a folder, sorted."""
+    rows = connection.execute(select(_LABEL.source).where(_LABEL.source.startswith(f"{folder}/", autoescape=True)).distinct())
+    return sorted(rows.scalars())
