@@ -26,9 +26,6 @@ SWITCHES = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-# One Label Studio serves all of these tests, wherever a run with several processes does the first of them.
-pytestmark = pytest.mark.xdist_group("label-studio")
-
 HOSTILE = (
     '<img src=x onerror="window.ran = 1; alert(1)"> <script>window.ran = 2; alert(2)</script> <b>bold</b>\n'
     "[click](javascript:alert(3)) <a href='javascript:alert(4)'>click</a> {{7*7}} ${7*7} $title &lt;i&gt; </textarea>\n"
