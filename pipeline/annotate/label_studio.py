@@ -336,7 +336,7 @@ class _Result(_Exported):
 class _Done(_Exported):
     result: list[_Result]
     completed_by: int | Text | _Person | None = None
-    was_cancelled: bool = False
+    was_cancelled: bool | None = None
 
 
 class _Task(_Exported):

@@ -62,7 +62,15 @@ SUGGESTED = {"gate": ("defect", 0.9), "stage": ("training", 0.75), "root-cause":
 
 
 @pytest.fixture(scope="module")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
+def chromium() -> str:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def label_studio(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     if not (ENVIRONMENT / "bin" / "label-studio").exists():
         pytest.skip(f"Label Studio is not installed: {ENVIRONMENT} (run `make test-label-studio`, or set REDEFECT_LABEL_STUDIO)")
     with LabelStudio(ENVIRONMENT, tmp_path_factory.mktemp("label-studio")) as running:
@@ -70,11 +78,8 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
 
 
 @pytest.fixture(scope="module")
-def page(label_studio: LabelStudio) -> Iterator["sync_api.Page"]:
+def page(chromium: str, label_studio: LabelStudio) -> Iterator["sync_api.Page"]:
     """A page on which the annotator is logged in; whatever it asks of anybody but Label Studio fails the tests, as dialogs do."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     strange: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
