@@ -16,7 +16,28 @@ from pipeline.taxonomy import Taxonomy, read_taxonomy
 from pipeline.thread import Comment, Thread
 
 JIANG, HUMBATOVA = (read_taxonomy(CHECKOUT / "taxonomy" / f"{name}.yaml") for name in ("jiang2024", "humbatova2020"))
-BOTH = pytest.mark.parametrize("taxonomy", [JIANG, HUMBATOVA], ids=lambda taxonomy: taxonomy.id)
+
+
+def facet(name: str, *categories: dict[str, Any], **other: Any) -> dict[str, Any]:
+    offered = [{"label": c["id"].upper(), "definition": "d", **c} for c in categories]
+    return {"id": name, "title": name, "question": f"{name}?", "source": "s", "categories": offered, **other}
+
+
+# What neither file has: narrowing in two steps and of the issue, groups in groups, and an answer that no group is named like.
+DEEP = Taxonomy.model_validate({
+    "id": "deep", "title": "t", "source": {"citation": "c"},
+    "facets": [
+        facet("kind", {"id": "a"}, {"id": "b"}, level="issue"),
+        facet("gate", {"id": "a", "group": True}, {"id": "in", "parent": "a"}, {"id": "out", "final": True}, level="issue",
+              narrowed_by="kind"),
+        facet("one", {"id": "x"}, {"id": "y"}, {"id": "z"}),
+        facet("two", {"id": "x", "group": True}, {"id": "g", "group": True, "parent": "x"}, {"id": "y", "group": True},
+              {"id": "p", "parent": "g"}, {"id": "q", "parent": "y"}, narrowed_by="one"),
+        facet("three", {"id": "p", "group": True}, {"id": "q", "group": True}, {"id": "r", "parent": "p"},
+              {"id": "s", "parent": "q"}, narrowed_by="two"),
+    ],
+})  # fmt: skip
+BOTH = pytest.mark.parametrize("taxonomy", [JIANG, HUMBATOVA, DEEP], ids=lambda taxonomy: taxonomy.id)
 ISSUE = IssueReference("acme/anvil", 7)
 DEFECT = {
     "framework": "pytorch", "project-type": "user-fork", "reporter": "adaptor", "stage": "training",
@@ -96,7 +117,7 @@ def test_no_two_choices_share_a_hotkey_and_the_first_questions_have_one(taxonomy
     given_out = [key for control in keys.values() for key in control if key is not None]
     assert len(given_out) == len(set(given_out))
     assert "u" not in given_out  # which Label Studio takes for itself
-    first = [*(f"issue_{f.id}" for f in taxonomy.issue_facets), "marks", *(f"defect1_{f.id}" for f in taxonomy.defect_facets[:7])]
+    first = [name for name in keys if name == "marks" or str(name).startswith(("issue_", "defect1_"))][:8]
     assert [name for name in first if None in keys[name]] == []
 
 
@@ -170,6 +191,11 @@ def test_tasks_that_are_skipped_or_not_yet_labelled_are_left_out() -> None:
     skipped = exported()
     skipped[0]["annotations"][0] |= {"was_cancelled": True, "result": []}
     assert read([*skipped, *json.loads(tasks(worksheet(Task(ISSUE))))]) == []
+
+
+def test_a_category_that_may_no_longer_be_chosen_is_left_for_the_annotator_to_answer_anew() -> None:
+    old = Annotation(ISSUE, "ada", "pilot", {"gate": "defect"}, (DEFECT | {"symptom": "low-frequency-type"},))
+    assert "defect 1: is half done, 'Symptom' has no answer" in refused(exported(old))
 
 
 def test_what_the_page_hides_counts_for_nothing() -> None:
