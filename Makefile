@@ -9,9 +9,9 @@ READY  := .venv/ready
 
 # What each stage is made of: a change there runs it again, and all that follows.
 STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py \
-                   pipeline/collect/github/*.py)
+                   pipeline/collect/github/*.py pipeline/annotate/*.py)
 REPLICA_CODE  := $(wildcard pipeline/replica/*)
-ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/annotate/*.py pipeline/export/*.py)
+ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 

@@ -64,6 +64,9 @@ def export(
     name: Annotated[str, typer.Argument(help="The batch.")],
     tool: Annotated[str, typer.Option("--tool", "-t", help="label-studio, xlsx or csv.")],
     annotator: AnnotatorsOption = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="One file for a Label Studio project in which all work; see --person of import.")
+    ] = False,
     model: ModelOption = None,
     study: StudyOption = "demo",
     database: DatabaseOption = None,
@@ -76,7 +79,7 @@ def export(
 
     described = named_study(study)
     store = Store(database_url(database, described.database))
-    files = labelling_files(worksheets(store, described, name, annotator or (), model), tool)
+    files = labelling_files(worksheets(store, described, name, annotator or (), model, shared=shared), tool)
     store.close()
     place = folder or described.build / "annotate" / name
     for file, content in files.items():

@@ -139,9 +139,9 @@ def draw_batch(store: Store, study: Study, wish: Wish) -> Path:
 
 
 def worksheets(
-    store: Store, study: Study, name: str, annotators: Sequence[str] = (), model: Path | None = None
+    store: Store, study: Study, name: str, annotators: Sequence[str] = (), model: Path | None = None, *, shared: bool = False
 ) -> list[Worksheet]:
-    """Return what each annotator of a batch is to label, with what the same annotator has said so far, and nobody else.
+    """Return what each annotator of a batch is to label, with what the same annotator, and nobody else, has said so far.
 
     Parameters
     ----------
@@ -149,6 +149,9 @@ def worksheets(
         Only these; all of the batch, if none are named.
     model
         The file of the model whose suggestions are shown, where the batch has suggestions; the shipped one, if none is given.
+    shared
+        Make one worksheet of all issues and of nobody, for a Label Studio project in which all annotators work: what they said so
+        far is left out, since everybody would see it.
 
     Raises
     ------
@@ -171,6 +174,9 @@ def worksheets(
             f"Batch '{name}' shows suggestions and the store holds none of this model; run `redefect classify --study "
             f"{study.name}` first."
         )
+    if shared:
+        tasks = (Task(issue, threads.get(_key(issue)), None, _choosable(suggested.get(issue, {}), taxonomy)) for issue in issues)
+        return [Worksheet(study.name, name, batch.round, "", taxonomy, tuple(tasks))]
     earlier = {} if batch.repeats is None else _said(study, batch.repeats)
     said = earlier | _said(study, name)
     return [
@@ -279,10 +285,12 @@ def labelling_files(sheets: Sequence[Worksheet], tool: str) -> dict[str, bytes]:
     if tool == "label-studio":
         most = max(map(label_studio.defects_needed, sheets))
         interface = {f"{sheets[0].batch}.xml": label_studio.interface(sheets[0].taxonomy, most)}
-        return interface | {f"{sheet.batch}-{sheet.annotator}.json": label_studio.tasks(sheet) for sheet in sheets}
+        return interface | {f"{sheet.batch}-{sheet.annotator or 'shared'}.json": label_studio.tasks(sheet) for sheet in sheets}
     writers = {"xlsx": to_xlsx, "csv": to_csv}
     if tool not in writers:
         raise RedefectError(f"--tool: '{tool}' is none of label-studio, xlsx, csv.")
+    if not all(sheet.annotator for sheet in sheets):
+        raise RedefectError("--shared: a sheet is of one annotator; only a project of Label Studio can be shared.")
     return {f"{sheet.batch}-{sheet.annotator}.{tool}": writers[tool](sheet) for sheet in sheets}
 
 

@@ -270,6 +270,30 @@ def test_suggestions_are_shown_on_demand_and_recorded_on_each_label(filled: Stor
     assert labels.loc[labels["facet"] != "stage", "suggested"].isna().all()
 
 
+def test_several_people_label_in_one_project_of_label_studio(filled: Store, study: Study, tmp_path: Path) -> None:
+    draw_batch(filled, study, PILOT)
+    (shared,) = worksheets(filled, study, "pilot-1", shared=True)
+    path = tmp_path / "export.json"
+    tasks = json.loads(labelling_files([shared], "label-studio")["pilot-1-shared.json"])
+    usual = as_usual(study.read_taxonomy())
+    ids = {"ann": 1, "bob": 2}
+    for task in tasks:  # as Label Studio exports them: an annotation a person, who is known by a number
+        issue = IssueReference(task["data"]["repository"], task["data"]["number"])
+        task["annotations"] = []
+        for sheet in worksheets(filled, study, "pilot-1"):
+            said = [replace(t, annotation=usual(sheet.annotator, t)) for t in sheet.tasks if t.issue == issue]
+            files = labelling_files([replace(sheet, tasks=tuple(said))], "label-studio")
+            for written in json.loads(files[f"pilot-1-{sheet.annotator}.json"]):
+                task["annotations"].append(written["annotations"][0] | {"completed_by": ids[sheet.annotator]})
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(RedefectError, match=r"(1|2)"):
+        import_annotations(filled, study, [path], {"1": "ann"})
+    report = import_annotations(filled, study, [path], {"1": "ann", "2": "bob"})
+    assert [(p.annotator, p.labelled) for p in report.progress] == [("ann", 9), ("bob", 9)]
+    with pytest.raises(RedefectError, match="only a project of Label Studio can be shared"):
+        labelling_files([shared], "xlsx")
+
+
 @pytest.mark.parametrize("tool", ["xlsx", "csv"])
 def test_differences_are_decided_in_a_round_of_their_own(filled: Store, study: Study, tmp_path: Path, tool: str) -> None:
     label_pilot(filled, study, tmp_path)
