@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence stress-crawl clean
+.PHONY: all help study-data collect findings train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -132,6 +132,9 @@ bench-classify: $(READY) $(PEERS)/fasttext-wheel/ready ## classify all of Denchm
 
 bench-prevalence: $(READY) ## check the intervals of corrected shares by 500 resamples (takes more when ../shared is there)
 	$(BIN)/python tests/benchmarks/prevalence.py
+
+bench-label-errors: $(READY) ## plant wrong labels, and look whether they are found; and those that an adjudicator overturned (needs ../shared)
+	$(BIN)/python tests/benchmarks/label_errors.py
 
 stress-crawl: $(READY) ## break and kill 200 crawls, and compare what they store with undisturbed ones
 	$(BIN)/python tests/crawl_stress.py --crawls 200

@@ -64,11 +64,11 @@ class Material:
     threads: int
 
 
-def material(store: Store, study: Study, progress: Progress = iter) -> Material:
+def material(store: Store, study: Study, progress: Progress = iter, whose: Verdict | None = None) -> Material:
     """Read what a classifier for a study can learn from.
 
-    A thread's labels are those of the study's verdict, or else the best of the project's own (of `data/annotations`, which
-    studies that are fictional do without).
+    A thread's labels are those of the study's verdict (or of `whose`), or else the best of the project's own (of
+    `data/annotations`, which studies that are fictional do without).
 
     Raises
     ------
@@ -77,7 +77,7 @@ def material(store: Store, study: Study, progress: Progress = iter) -> Material:
     """
     with store.reading() as connection:
         known = read.labels(connection, study.name)
-    chosen = _chosen(_as_labels(known), [study.verdict])
+    chosen = _chosen(_as_labels(known), [whose or study.verdict])
     if not study.fictional:
         for issue, labels in _chosen(project_labels(study), PROJECT_VERDICTS).items():
             chosen.setdefault(issue, labels)
