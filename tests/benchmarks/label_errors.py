@@ -126,9 +126,10 @@ def main() -> None:
     frame = pd.DataFrame(rows, columns=["seed", "facet", "how", "measure", "value"])
     every = frame.groupby(["seed", "how", "measure"], as_index=False)["value"].mean().assign(facet="mean of facets")
     table = pd.concat([frame, every]).groupby(["facet", "how", "measure"])["value"].agg(["mean", "std"])
-    table["+-"] = 1.96 * table.pop("std") / np.sqrt(seeds)
+    half = 1.96 * table["std"] / np.sqrt(seeds)
+    shown = table["mean"].map("{:.2f}".format) + " +-" + half.map("{:.2f}".format)
     print(f"\n{len(labelled)} defects, a tenth of the labels made wrong, {seeds} seeds; chance finds a tenth")
-    print(table.unstack("measure").dropna(axis=1, how="all").swaplevel(axis=1).sort_index(axis=1).round(2).to_string())
+    print(shown.unstack("measure").fillna("").to_string())
     print("\nLabels that the adjudicator overturned, against those kept:")
     for annotator in ("auto-a", "auto-b"):
         theirs, kept = independent(labelled, annotator)
