@@ -17,6 +17,7 @@ from pipeline.terminal import (
     named_study,
     print_frame,
     print_rows,
+    table_csv,
 )
 
 annotate_app = typer.Typer(no_args_is_help=True, help="Have people label issues, with the tools that they know.")
@@ -233,6 +234,32 @@ def agreement(
     tables = agreement_tables(opened, other)
     files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
     name_made_folder(write_folder(folder or opened.study.build / "agreement", files))
+
+
+def label_errors(
+    study: StudyOption = "demo",
+    size: Annotated[int, typer.Option(min=1, help="How many labels to list.")] = 50,
+    annotator: Annotated[str | None, typer.Option("--annotator", "-a", help="Whose labels; else the verdict's.")] = None,
+    round_: Annotated[str | None, typer.Option("--round", "-r", help="Of which round; else the verdict's.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes to use; the result does not depend on it.")] = 2,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else one below data/build.")] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """List the labels most likely wrong by a model that saw none of their repository, for another look. No label is changed."""
+    from pipeline.doubting import doubtful_labels
+    from pipeline.files import write
+    from pipeline.store.session import Store, database_url
+
+    described = named_study(study)
+    store = Store(database_url(database, described.database))
+    found = doubtful_labels(store, described, annotator=annotator, round_=round_, size=size, jobs=jobs)
+    store.close()
+    print_frame(f"Labels for another look: {described.title}", found.labels.drop(columns="url").round(3))
+    print_frame("Checked", found.checked.round(2))
+    print_frame("Not checked", found.unchecked)
+    path = output or described.build / "label-errors.csv"
+    write(path, table_csv("label-errors", list(found.labels.columns), found.labels.itertuples(index=False, name=None)))
+    name_made([path])
 
 
 def _person(pair: str) -> tuple[str, str]:

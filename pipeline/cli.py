@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pipeline import __version__
-from pipeline.annotate_commands import agreement, annotate_app, codebook
+from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
 from pipeline.errors import RedefectError
 from pipeline.terminal import (
     ERR,
@@ -59,6 +59,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(annotate_app, name="annotate")
 app.command("codebook")(codebook)
 app.command("agreement")(agreement)
+app.command("label-errors")(label_errors)
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")
