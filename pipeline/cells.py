@@ -3,14 +3,15 @@
 import re
 
 _FORMULA = "=+\\-@＝＋－＠"
-_RUN = re.compile(rf"'*[{_FORMULA}\t\r\n]")
+_RUN = re.compile(rf"['\s]*[{_FORMULA}\t\r\n]")
 _LATER = re.compile(rf"(?<=[,;|\t])(?=\s*[{_FORMULA}])")
 _LINE_END = re.compile(r"\r\n?")
-_IN_NO_WORKBOOK = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# Workbooks write control characters as codes, and no reader tells a code from a text that looks like one.
+_IN_NO_WORKBOOK = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]|x005F_|_x00[01][0-9A-Fa-f]_")
 
 
 def cell_text(text: str) -> str:
-    r"""Return what every format can hold of a text: lines end with \n, other control characters become U+FFFD."""
+    r"""Return what every format can hold of a text: lines end with \n, control characters, and codes of them, become U+FFFD."""
     return _IN_NO_WORKBOOK.sub("\N{REPLACEMENT CHARACTER}", _LINE_END.sub("\n", text))
 
 

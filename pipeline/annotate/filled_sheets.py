@@ -166,11 +166,18 @@ def _annotation(rows: list[Row], taxonomy: Taxonomy) -> Annotation | None:
     for facet in taxonomy.issue_facets:
         if category := _agreed(rows, facet.title, partial(_category, facet=facet)):
             answers[facet.id] = category
-    ended = any(category.final and answers.get(f.id) == category.id for f in taxonomy.issue_facets for category in f.choices)
+    end = next(
+        (c.label for facet in taxonomy.issue_facets for c in facet.choices if c.final and answers.get(facet.id) == c.id), ""
+    )
+    labelled = {row.number: _defect(row, taxonomy) for row in rows}
+    described = any(labelled.values())
     defects: dict[int, tuple[Answers, Row]] = {}
     for row in rows:
-        said = {facet.id: category for facet in taxonomy.defect_facets if (category := _category(row, facet))}
-        if not said and (taxonomy.defect_facets or ended or not answers):
+        said = labelled[row.number]
+        if said and end:
+            facet = taxonomy.facet(next(iter(said)))
+            raise row.error(f"labels a defect of an issue that is said to have none ('{end}'); empty one of the two.", facet.title)
+        if not said and (end or not (answers or described) or (described and not row["Defect"])):
             continue
         for facet in taxonomy.defect_facets:
             if facet.id not in said:
@@ -208,6 +215,10 @@ def _annotation(rows: list[Row], taxonomy: Taxonomy) -> Annotation | None:
         note="\n".join(dict.fromkeys(note for row in rows if (note := row.text("Note")))),
         suggested=_suggested(rows, taxonomy),
     )
+
+
+def _defect(row: Row, taxonomy: Taxonomy) -> Answers:
+    return {facet.id: category for facet in taxonomy.defect_facets if (category := _category(row, facet))}
 
 
 def _agreed(rows: list[Row], column: str, read: Callable[[Row], str]) -> str:

@@ -115,7 +115,7 @@ def _column(title: str, taxonomy: Taxonomy, ranges: dict[str, str]) -> Column:
     if title in _ASKED:
         width, comment, choices = _ASKED[title]
         return Column(title, width, comment, choices, asked=True)
-    return Column(title, _GIVEN[title])
+    return Column(title, _GIVEN[title], linked=title == "Link")
 
 
 def titles(taxonomy: Taxonomy, *, to_fill_in: bool) -> list[str]:

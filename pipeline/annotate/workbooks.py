@@ -31,6 +31,8 @@ class Column:
         What shows when the pointer is on the header.
     asked
         Whether people fill it in; its header has another colour then.
+    linked
+        Whether its cells are addresses that open when they are pressed. No other text becomes a link, whatever it says.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Column:
     comment: str = ""
     choices: Choices = ""
     asked: bool = False
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class TableSheet:
     Attributes
     ----------
     rows
-        Texts, whole numbers, and addresses of issues, which are links.
+        Texts and whole numbers.
     choices
         What single cells may hold, by row (from 0) and column, where it is not what their column says.
     frozen
@@ -95,10 +98,10 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
                 page.write_comment(0, place, cell_text(column.comment), {"x_scale": 2.5, "y_scale": 1.5})
         links = 0
         for index, row in enumerate(sheet.rows, start=1):
-            for place, cell in enumerate(row):
+            for place, (column, cell) in enumerate(zip(sheet.columns, row, strict=True)):
                 if isinstance(cell, int):
                     page.write_number(index, place, cell, number)
-                elif cell.startswith("https://github.com/") and (links := links + 1) <= _MOST_LINKS:
+                elif column.linked and (links := links + 1) <= _MOST_LINKS:
                     page.write_url(index, place, cell, link, cell)
                 elif cell:
                     page.write_string(index, place, _fitting(cell, sheet, index, place), text)

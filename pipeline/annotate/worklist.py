@@ -27,7 +27,8 @@ def to_xlsx(cases: Sequence[Case], study: str, round_: str, taxonomy: Taxonomy, 
     titles = _titles(questions)
     widths = {"Repository": 26, "Number": 9, "Defect": 7, "Link": 40, "Question": 24, "Notes": 40, "Machine": 30}
     asked = {"Decision": 30, "Reason": 50}
-    columns = [Column(t, asked.get(t, widths.get(t, 30 if t.startswith("Label") else 10)), asked=t in asked) for t in titles]
+    widths |= {title: 30 for title in titles if title.startswith("Label")} | asked
+    columns = [Column(t, widths.get(t, 10), asked=t in asked, linked=t == "Link") for t in titles]
     rows = [
         [int(row[title]) if title in ("Number", "Defect") else row[title] for title in titles]
         for row in _rows(cases, study, round_, taxonomy, machine)
