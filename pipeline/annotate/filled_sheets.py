@@ -176,7 +176,9 @@ def _annotation(rows: list[Row], taxonomy: Taxonomy) -> Annotation | None:
         said = labelled[row.number]
         if said and end:
             facet = taxonomy.facet(next(iter(said)))
-            raise row.error(f"labels a defect of an issue that is said to have none ('{end}'); empty one of the two.", facet.title)
+            raise row.error(
+                f"labels a defect of an issue that is said to have none ('{end}'); empty one of the two.", facet.title
+            )
         if not said and (end or not (answers or described) or (described and not row["Defect"])):
             continue
         for facet in taxonomy.defect_facets:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.collect.tables import Row, read_csv, rows_in_words
@@ -135,18 +135,14 @@ def _issue_labels(references: list[IssueReference], source: LabelTableSource | S
 
 def _unshift(row: Row) -> Row:
     cells = row.cells
-    return Row(
-        row.path,
-        row.number,
-        cells
-        | {
-            _KIND: "",
-            _REPOSITORY_TIME: cells[_ISSUE_TIME],
-            _ISSUE_TIME: cells[_DAYS],
-            _DAYS: cells[_TRACKER_LABELS],
-            _TRACKER_LABELS: "",
-        },
-    )
+    shifted = {
+        _KIND: "",
+        _REPOSITORY_TIME: cells[_ISSUE_TIME],
+        _ISSUE_TIME: cells[_DAYS],
+        _DAYS: cells[_TRACKER_LABELS],
+        _TRACKER_LABELS: "",
+    }
+    return replace(row, cells=cells | shifted)
 
 
 def _reference(row: Row, report: Callable[[Flaw], None]) -> IssueReference:
@@ -207,7 +203,7 @@ def _repositories(
                 name,
                 kind=_KINDS.get(normalise(one[_KIND])),
                 prototype=_YES_NO.get(normalise(one[_PROTOTYPE])),
-                created_at=Row(path, first.number, one).time(_REPOSITORY_TIME),
+                created_at=replace(first, cells=one).time(_REPOSITORY_TIME),
             )
         )
     return facts

@@ -74,12 +74,12 @@ class Row:
         """
         text = self[column]
         if not text:
-            raise self.error(f"column '{column}' is empty; give the issue's address (https://github.com/owner/name/issues/1).")
+            raise self.error("is empty; give the issue's address (https://github.com/owner/name/issues/1).", column)
         match = _ISSUE_URL.fullmatch(text)
         if match is None:
-            raise self.error(f"'{text}' is no address of an issue (https://github.com/owner/name/issues/1).")
+            raise self.error(f"'{text}' is no address of an issue (https://github.com/owner/name/issues/1).", column)
         if match["host"].lower() != "github.com":
-            raise self.error(f"'{text}' is on {match['host']}; only issues on github.com are known here.")
+            raise self.error(f"'{text}' is on {match['host']}; only issues on github.com are known here.", column)
         return IssueReference(match["repository"], int(match["number"])), match["rest"]
 
     def time(self, column: str) -> datetime | None:
@@ -90,7 +90,7 @@ class Row:
         try:
             return datetime.fromisoformat(text)
         except ValueError:
-            raise self.error(f"column '{column}' holds '{text}', which is no time like 2020-01-31T12:00:00Z.") from None
+            raise self.error(f"'{text}' is no time like 2020-01-31T12:00:00Z.", column) from None
 
 
 def read_csv(path: Path, columns: list[str]) -> Iterator[Row]:

@@ -24,7 +24,25 @@ from pipeline.thread import Thread
 
 TAXONOMIES = [read_taxonomy(CHECKOUT / "taxonomy" / name) for name in ("jiang2024.yaml", "humbatova2020.yaml")]
 NASTY = st.sampled_from(
-    ["=1+1", "'=1", "'", "+1", "-", "@a", " =1", "a\r\nb", "\n", "\t", "a,b;c", '"', "é\u2028日本🙂", "\0\x1b\x85", "_x000A_", "1.0", "TRUE"]
+    [
+        "=1+1",
+        "'=1",
+        "'",
+        "+1",
+        "-",
+        "@a",
+        " =1",
+        "a\r\nb",
+        "\n",
+        "\t",
+        "a,b;c",
+        '"',
+        "é\u2028日本🙂",
+        "\0\x1b\x85",
+        "_x000A_",
+        "1.0",
+        "TRUE",
+    ]
 )
 WRITERS = {"sheet.xlsx": to_xlsx, "sheet.csv": to_csv}
 
@@ -117,7 +135,9 @@ def test_a_title_is_no_formula_in_csv_and_stands_in_no_kept_file(taxonomy: Taxon
 
 def test_a_defect_has_a_row_and_what_is_said_of_the_issue_stands_on_the_first(taxonomy: Taxonomy) -> None:
     answers = {f.id: f.choices[0].id for f in taxonomy.defect_facets}
-    said = Annotation(IssueReference("a/b", 1), "ada", "pilot", {"gate": "defect"}, (answers, answers), True, True, "French", "why")
+    said = Annotation(
+        IssueReference("a/b", 1), "ada", "pilot", {"gate": "defect"}, (answers, answers), True, True, "French", "why"
+    )
     first, second = csv.DictReader(to_csv(sheet_of(taxonomy, [said])).decode("utf-8-sig").splitlines())
     once = {"Discuss": "yes", "Over ten minutes": "yes", "Translated from": "French", "Note": "why"}
     assert once.items() <= first.items()

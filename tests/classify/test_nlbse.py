@@ -79,7 +79,7 @@ def test_the_interval_holds_as_often_as_it_says() -> None:
         (HEADER + "a/a,2023-01-01 10:00:00,bug,x,y\n", "has no issue labelled feature or question; get it again."),
         (HEADER + "a/a,2023-01-01 10:00:00,defect,x,y\n", "row 2: 'defect' is no class of the benchmark; those are bug, "),
         (HEADER + "a,2023-01-01 10:00:00,bug,x,y\n", "row 2: 'a' is no repository; write owner/name."),
-        (HEADER + "a/a,soon,bug,x,y\n", "row 2: column 'created_at' holds 'soon', which is no time like"),
+        (HEADER + "a/a,soon,bug,x,y\n", "row 2, column B (created_at): 'soon' is no time like"),
         (HEADER + "a/a,2023-01-01 10:00:00,bug\n", "row 2: has 3 cells instead of 5; the file may be truncated"),
     ],
 )

@@ -39,12 +39,12 @@ def test_a_table_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("cell", "sentence"),
     [
-        ("", "row 2: column 'a' is empty; give the issue's address"),
+        ("", "row 2, column A (a): is empty; give the issue's address"),
         (
             "https://gitlab.com/o/n/issues/1",
-            "row 2: 'https://gitlab.com/o/n/issues/1' is on gitlab.com; only issues on github.com",
+            "row 2, column A (a): 'https://gitlab.com/o/n/issues/1' is on gitlab.com; only issues on github.com",
         ),
-        ("https://github.com/o/n/pull/1", "row 2: 'https://github.com/o/n/pull/1' is no address of an issue"),
+        ("https://github.com/o/n/pull/1", "row 2, column A (a): 'https://github.com/o/n/pull/1' is no address of an issue"),
         ("see #12", "is no address of an issue"),
     ],
 )
@@ -63,7 +63,7 @@ def test_an_address_is_read_with_what_follows_it(tmp_path: Path) -> None:
 
 def test_a_time_that_is_none_is_named(tmp_path: Path) -> None:
     rows = list(read_csv(table(tmp_path, "a\nyesterday\n''\n"), ["a"]))
-    with pytest.raises(RedefectError, match="row 2: column 'a' holds 'yesterday', which is no time"):
+    with pytest.raises(RedefectError, match="row 2, column A \\(a\\): 'yesterday' is no time"):
         rows[0].time("a")
 
 
