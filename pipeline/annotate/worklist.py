@@ -80,7 +80,7 @@ def _decision(row: Row, taxonomy: Taxonomy) -> Decision | None:
     if not row["Decision"]:
         return None
     if row["Repository"].count("/") != 1:
-        raise row.error("is no repository; put back what the worklist said.", "Repository")
+        raise row.error(f"'{row['Repository']}' is no repository; put back what the worklist said.", "Repository")
     for title in ("Number", "Defect"):
         if not row[title].isdecimal():
             raise row.error(f"'{row[title]}' is no whole number; put back what the worklist said.", title)

@@ -82,11 +82,14 @@ def test_what_is_empty_or_contradicts_itself_is_named(tmp_path: Path, taxonomy: 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"URL": ""}, "row 2: column 'URL' is empty"),
-        ({"URL": "https://example.org/o/n/issues/1"}, "row 2: 'https://example.org/o/n/issues/1' is on example.org"),
+        ({"URL": ""}, "row 2, column B (URL): is empty"),
+        (
+            {"URL": "https://example.org/o/n/issues/1"},
+            "row 2, column B (URL): 'https://example.org/o/n/issues/1' is on example.org",
+        ),
         ({"Impacts": "Crasch"}, "row 2, column 'Impacts': 'Crasch' is no known category of facet 'symptom'; nearest are crash"),
         ({"Repo type": "Farm"}, "row 2: column 'Repo type' holds 'Farm', which is none of"),
-        ({"Issue creation time": "soon"}, "row 2: column 'Issue creation time' holds 'soon', which is no time"),
+        ({"Issue creation time": "soon"}, "row 2, column I (Issue creation time): 'soon' is no time"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_one_sentence(
