@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.cells import cell_text
+from pipeline.cells import cell_text, disarm, rearm
 from pipeline.errors import RedefectError
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
 
 def _fitting(cell: str, sheet: TableSheet, index: int, place: int) -> str:
     cell = cell_text(cell)
+    if rearm(cell) != cell:  # In a workbook no text is run, but it may become CSV and CSV a workbook, and both are read alike.
+        cell = disarm(cell)
     if len(cell.encode("utf-16-le")) // 2 > _LONGEST_CELL:
         raise RedefectError(
             f"sheet '{sheet.name}', row {index + 1}, column '{sheet.columns[place].title}': the text is longer than the "

@@ -125,7 +125,7 @@ def _read(cell: "Cell | MergedCell") -> _Cell:
         return str(value).upper(), ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value)), ""
-    return _ESCAPED_CONTROL.sub("", str(value)), ""
+    return rearm(_ESCAPED_CONTROL.sub("", str(value))), ""
 
 
 def _is_filled(cells: list[_Cell]) -> bool:

@@ -1,6 +1,7 @@
 """Whatever annotators say comes back as it was said, from each kind of sheet."""
 
 import csv
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from annotate.annotations import annotations
 from conftest import CHECKOUT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl import load_workbook
 
 from pipeline.annotate.annotation import Annotation, Task, Worksheet
 from pipeline.annotate.filled_sheets import FilledSheet, read_annotation_file, read_sheets
@@ -96,6 +98,51 @@ def test_what_is_kept_in_a_file_is_read_from_it(taxonomy: Taxonomy, data: st.Dat
     order = sorted(said, key=lambda a: (a.issue.repository.casefold(), a.issue.number))
     assert read == list(map(held, order))
     assert annotation_file(read, "first", taxonomy) == written == annotation_file(reversed(said), "first", taxonomy)
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice is not here")
+def test_a_real_spreadsheet_program_changes_nothing_by_saving(taxonomy: Taxonomy, tmp_path: Path) -> None:
+    answers = {f.id: f.choices[0].id for f in taxonomy.defect_facets}
+    notes = [
+        "=1+1",
+        "'=1",
+        " =1",
+        "-1",
+        "'",
+        "@a",
+        "a\nb",
+        "é日本🙂",
+        "  x ",
+        " ",
+        '=HYPERLINK("http://evil.example")',
+        "x,y;z",
+        "＝1",
+    ]
+    unsafe = ["1.0", "1/2", "TRUE"]  # what a program makes something else of, where nothing tells it that it is text
+    said = [
+        Annotation(IssueReference("a/b", number), "ada", "pilot", {"gate": "defect"}, (answers, answers), note=note)
+        for number, note in enumerate([*notes, *unsafe], start=1)
+    ]
+    sheet, known = sheet_of(taxonomy, said), sheet_of(taxonomy, said[: len(notes)])
+    as_csv = ("csv:Text - txt - csv (StarCalc):44,34,76,1", "--infilter=CSV:44,34,76,1,,0,false,true,false,false,false,0,true")
+    (tmp_path / "a.xlsx").write_bytes(to_xlsx(sheet))
+    (tmp_path / "b.xlsx").write_bytes(to_xlsx(known))
+    (tmp_path / "c.csv").write_bytes(to_csv(known))
+    for source, target, *options in (("a.xlsx", "xlsx"), ("b.xlsx", as_csv[0]), ("c.csv", *as_csv), ("c.csv", "xlsx", as_csv[1])):
+        profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+        command = ["soffice", "--headless", profile, *options, "--convert-to", target, "--outdir", str(tmp_path / "saved")]
+        subprocess.run([*command, str(tmp_path / source)], check=True, capture_output=True, timeout=120)
+    (read,) = read_sheets([tmp_path / "saved" / "a.xlsx"], taxonomy, no_complaint)
+    assert read.annotations == tuple(said)
+    for name in ("b.csv", "c.csv"):
+        (read,) = read_sheets([tmp_path / "saved" / name], taxonomy, no_complaint)
+        assert read.annotations == tuple(said[: len(notes)])
+    book = load_workbook(tmp_path / "saved" / "c.xlsx")
+    assert not [cell for row in book.worksheets[0] for cell in row if cell.data_type == "f"]
+    book.worksheets[0].title = "ada"
+    book.save(tmp_path / "ada.xlsx")
+    (read,) = read_sheets([tmp_path / "ada.xlsx"], taxonomy, no_complaint)
+    assert read.annotations == tuple(said[: len(notes)])
 
 
 SAME = """
