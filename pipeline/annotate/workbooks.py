@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.cells import cell_text, disarm, rearm
+from pipeline.cells import cell_text, disarm
 from pipeline.errors import RedefectError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ Choices = str | Sequence[str]
 _LONGEST_CELL = 32_767  # in UTF-16, as Excel counts
 _MOST_LINKS = 65_530
 _CREATED = datetime(1980, 1, 1)  # a workbook has to say when it was made, and the same content must make the same bytes
+_LINE = 15  # points
+_MOST_LINES = 20
 _GIVEN, _ASKED = "#E7E6E6", "#DDEBF7"
 
 
@@ -84,7 +86,7 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
     book.set_properties({"created": _CREATED})
     top = {"valign": "top", "text_wrap": True}
     # Formatted as text, a cell stays text when somebody edits it: neither a date nor a formula is made of it.
-    text, number = book.add_format(top | {"num_format": "@"}), book.add_format(top | {"num_format": "0"})
+    text, number = book.add_format(top | {"num_format": "@"}), book.add_format(top | {"num_format": "0", "align": "left"})
     link = book.add_format({"valign": "top", "font_color": "#0563C1", "underline": 1})
     header = {"bold": True, "border": 1, "border_color": "#A6A6A6"} | top
     given, asked = (book.add_format(header | {"bg_color": colour}) for colour in (_GIVEN, _ASKED))
@@ -96,8 +98,10 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
             page.write_string(0, place, cell_text(column.title), asked if column.asked else given)
             if column.comment:
                 page.write_comment(0, place, cell_text(column.comment), {"x_scale": 2.5, "y_scale": 1.5})
+        page.set_row(0, 2 * _LINE)
         links = 0
         for index, row in enumerate(sheet.rows, start=1):
+            page.set_row(index, _LINE * _lines(row, sheet.columns))
             for place, (column, cell) in enumerate(zip(sheet.columns, row, strict=True)):
                 if isinstance(cell, int):
                     page.write_number(index, place, cell, number)
@@ -114,10 +118,15 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
     return file.getvalue()
 
 
+def _lines(row: Sequence[str | int], columns: Sequence[Column]) -> int:
+    """Return how many lines a row takes; not every program finds out when it opens a workbook."""
+    texts = [(cell_text(cell), column.width) for cell, column in zip(row, columns, strict=True) if isinstance(cell, str)]
+    lines = [sum(1 + len(line) // width for line in text.split("\n")) for text, width in texts if " " in text or "\n" in text]
+    return min(max(lines, default=1), _MOST_LINES)
+
+
 def _fitting(cell: str, sheet: TableSheet, index: int, place: int) -> str:
-    cell = cell_text(cell)
-    if rearm(cell) != cell:  # In a workbook no text is run, but it may become CSV and CSV a workbook, and both are read alike.
-        cell = disarm(cell)
+    cell = disarm(cell_text(cell))  # no text is run in a workbook, but somebody may save it as CSV
     if len(cell.encode("utf-16-le")) // 2 > _LONGEST_CELL:
         raise RedefectError(
             f"sheet '{sheet.name}', row {index + 1}, column '{sheet.columns[place].title}': the text is longer than the "
