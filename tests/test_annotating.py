@@ -173,6 +173,7 @@ def test_issues_that_the_verdict_labels_are_asked_about_only_on_demand(filled: S
 def test_a_queue_feeds_a_batch_in_its_order(filled: Store, study: Study, tmp_path: Path) -> None:
     queue = tmp_path / "queue.csv"
     numbers = some_issues(filled, study)
+    numbers.insert(1, IssueReference("un/known", 1))  # the store need not hold it
     queue.write_text(
         "rank,repository,number\n" + "".join(f"{n},{i.repository},{i.number}\n" for n, i in enumerate(numbers, start=1))
     )

@@ -171,5 +171,5 @@ def _issue_ids(connection: Connection, references: list[IssueReference]) -> dict
             )
         )
         ids = {row.number: row.id for row in connection.execute(query)}
-        found |= {reference: ids[reference.number] for reference in these}
+        found |= {reference: ids[reference.number] for reference in these if reference.number in ids}
     return found
