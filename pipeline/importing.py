@@ -57,7 +57,7 @@ def import_study(store: Store, study: Study, progress: Progress = iter) -> Impor
     check_study_data(study)
     taxonomy = study.read_taxonomy()
     report = ImportReport()
-    inputs = {_relative(study, path): sha256(path) for path in study_inputs(study)}
+    inputs = {relative(study, path): sha256(path) for path in study_inputs(study)}
     with store.writing() as connection:
         facts = [RepositoryFacts(r.name, r.kind, r.prototype, r.framework, r.architecture) for r in study.repositories]
         report.changed += write.put_repositories(connection, facts, f"study {study.name}", authoritative=True)
@@ -103,14 +103,14 @@ def put_annotations(connection: Connection, study: Study, new: Mapping[Path, Seq
         Gets the number of annotations of each file, what was amiss in it, and how many rows of the store changed.
     """
     taxonomy = study.read_taxonomy()
-    gone = label_sources(connection, _relative(study, study.annotations))
+    gone = label_sources(connection, relative(study, study.annotations))
     files: dict[Path, Sequence[Annotation]] = {study.root / source: [] for source in gone}
     for path in annotation_files(study):
         if path not in new:
             files[path] = read_annotation_file(path, taxonomy, report.flaws.append)
     files |= new
     for path, annotations in sorted(files.items()):
-        source = _relative(study, path)
+        source = relative(study, path)
         report.changed += write.put_labels(connection, [label for a in annotations for label in a.labels()], source)
         report.changed += write.put_remarks(connection, [a.remark for a in annotations], source)
         if annotations:
@@ -288,5 +288,6 @@ def _import_threads(connection: Connection, path: Path, name: str, report: Impor
     report.flaws += flaws
 
 
-def _relative(study: Study, path: Path) -> str:
+def relative(study: Study, path: Path) -> str:
+    """Return what a file is called in records: its path from the study's root, or, outside of it, its name alone."""
     return path.relative_to(study.root).as_posix() if path.is_relative_to(study.root) else path.name

@@ -21,7 +21,7 @@ from pipeline.classifying import shipped_model
 from pipeline.documents import read_text
 from pipeline.errors import RedefectError
 from pipeline.files import sha256
-from pipeline.importing import study_inputs
+from pipeline.importing import relative, study_inputs
 from pipeline.material import Material, Progress, learn_vectors, material
 from pipeline.store.session import Store
 from pipeline.study import Study
@@ -143,7 +143,7 @@ def _hashes(study: Study, gate_data: Path | None) -> dict[str, str]:
     paths = [*study_inputs(study), study.lexicon_path, *sorted((study.root / "data" / "annotations").glob("*.csv"))]
     if gate_data is not None:
         paths += [gate_data / TRAIN, gate_data / TEST]
-    return {path.name: sha256(path) for path in sorted(set(paths)) if path.is_file()}
+    return {relative(study, path): sha256(path) for path in sorted(set(paths)) if path.is_file()}
 
 
 def _counts(found: Material) -> str:
