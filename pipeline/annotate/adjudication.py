@@ -157,8 +157,8 @@ def decide(
     Raises
     ------
     RedefectError
-        If a decision answers no question (any more), a question of an issue is left open while others are decided, or decisions
-        contradict each other.
+        If a decision answers no question (any more) or is none of its choices, a question of an issue is left open while others
+        are decided, or decisions contradict each other.
     """
     made: dict[IssueReference, dict[Place, Decision]] = {}
     for decision in decisions:
@@ -166,9 +166,14 @@ def decide(
     final: list[Annotation] = []
     for case in found:
         own = made.pop(case.issue, {})
-        known = {question.place for question in case.questions}
+        known = {question.place: question.choices for question in case.questions}
         if stale := next((d for place, d in own.items() if place not in known), None):
             raise _stale(stale)
+        if strange := next((d for place, d in own.items() if d.category not in known[place]), None):
+            raise RedefectError(
+                f"{strange.where}: '{strange.category}' cannot be decided of '{strange.facet}' there, since no annotator's "
+                f"labels go with it; decide {' or '.join(known[strange.defect, strange.facet])}."
+            )
         if _is_begun(case, own):
             final.append(_decided(case, own, taxonomy, adjudicator, round_))
     for left in made.values():

@@ -132,6 +132,13 @@ def test_a_defect_must_be_left_where_there_is_one(small: Taxonomy) -> None:
         decide(found, made, small, "judge", "adjudicated")
 
 
+def test_a_defect_that_nobody_described_cannot_be_decided(small: Taxonomy) -> None:
+    found = cases([by("ann", discuss=True), by("bob")], small, seed=1)
+    made = [Decision(ISSUE, 0, "gate", "defect", where="row 9")]
+    with pytest.raises(RedefectError, match="row 9: 'defect' cannot be decided of 'gate' there, .*; decide no-defect"):
+        decide(found, made, small, "judge", "adjudicated")
+
+
 def test_a_decision_about_an_issue_that_nobody_labelled_is_stale(small: Taxonomy) -> None:
     with pytest.raises(RedefectError, match="row 9: nothing is to be decided there"):
         decide([], [Decision(ISSUE, 1, "stage", "training", where="row 9")], small, "judge", "adjudicated")
