@@ -16,7 +16,8 @@ NAN = {"stage": "modeling", "symptom": "numerical-instability"}
 
 @pytest.fixture(scope="module")
 def small(taxonomy: Taxonomy) -> Taxonomy:
-    return taxonomy.model_copy(update={"facets": [taxonomy.facet(name) for name in ("gate", "stage", "symptom")]})
+    facets = [taxonomy.facet(name) for name in ("gate", "stage", "symptom")]
+    return Taxonomy(id=taxonomy.id, title=taxonomy.title, source=taxonomy.source, facets=facets)
 
 
 def by(annotator: str, *defects: dict[str, str], discuss: bool = False, note: str = "") -> Annotation:
