@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.annotate.adjudication import Case, cases, decide
-from pipeline.annotate.annotation import Annotation
+from pipeline.annotate.annotation import Annotation, answered, check
 from pipeline.annotate.batches import check_name
 from pipeline.annotate.filled_sheets import read_annotation_file
 from pipeline.annotate.worklist import Machine, read_worklist, to_csv, to_xlsx
@@ -89,6 +89,9 @@ def import_decisions(store: Store, study: Study, path: Path, annotator: str, rou
     file = _file(study, of_round, annotator, round_)
     before = {a.issue: a for a in _decided_before(study, file)}
     together = before | {a.issue: a for a in settled}
+    asked = taxonomy.only(answered(together.values()))
+    for said in together.values():
+        check(said, asked, str(path))
     digest = {path.name: sha256(path)}
     keep_annotations(store, study, {file: [a for _, a in sorted(together.items())]}, "annotate decide", digest)
     return len(together), len({case.issue for case in found} - together.keys()), file

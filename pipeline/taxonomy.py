@@ -5,6 +5,7 @@ No code knows a particular taxonomy; a second one is a second file in `taxonomy/
 
 import unicodedata
 from collections import Counter
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -183,6 +184,12 @@ class Taxonomy(Document):
     def issue_facets(self) -> list[Facet]:
         """The facets that are answered once an issue."""
         return [facet for facet in self.facets if facet.level == "issue"]
+
+    def only(self, facet_ids: Collection[str]) -> "Taxonomy":
+        """Return a taxonomy of these facets; one that was narrowed by a facet that is not among them is not narrowed."""
+        kept = [facet for facet in self.facets if facet.id in facet_ids]
+        facets = [f if f.narrowed_by in facet_ids else f.model_copy(update={"narrowed_by": None}) for f in kept]
+        return Taxonomy(id=self.id, title=self.title, source=self.source, rules=self.rules, facets=facets)
 
     def facet(self, facet_id: str, where: str = "") -> Facet:
         """Return a facet by its id.

@@ -26,12 +26,13 @@ from pipeline.annotating import (
 )
 from pipeline.classifying import shipped_model
 from pipeline.errors import RedefectError
-from pipeline.facts import IssueReference
+from pipeline.facts import IssueReference, Label
 from pipeline.files import sha256
 from pipeline.importing import annotation_files, import_study, import_threads
 from pipeline.store import read
 from pipeline.store.predictions import Said, put_predictions
 from pipeline.store.session import Store
+from pipeline.store.write import put_labels
 from pipeline.study import Study, read_study
 from pipeline.taxonomy import Taxonomy
 
@@ -320,6 +321,27 @@ def test_differences_are_decided_in_a_round_of_their_own(filled: Store, study: S
     assert len(decided) == 12 * 11
     assert said_in(filled, study, "pilot") == before
     assert open_cases(filled, study, "pilot", "eve", "agreed", shipped_model())[0] == []
+
+
+def test_a_round_that_asked_less_than_the_taxonomy_has_is_decided_as_well(filled: Store, study: Study, tmp_path: Path) -> None:
+    issue = IssueReference("tidewrack/caffe-shoal", 66)
+    labels = [
+        Label(issue, defect, facet, category, category, who, "earlier")
+        for who, symptom in (("ann", "crash"), ("bob", "hang"))
+        for defect, facet, category in ((0, "gate", "defect"), (1, "symptom", symptom), (1, "stage", "training"))
+    ]
+    with filled.writing() as connection:
+        put_labels(connection, labels, "elsewhere")
+    path = tmp_path / "worklist.csv"
+    for symptom in ("Hang", "Crash"):  # a second time, what was written is read
+        cases, machine = open_cases(filled, study, "earlier", "eve", f"agreed-{symptom}", shipped_model())
+        path.write_bytes(worklist_file(cases, study, "earlier", machine, "csv"))
+        decide(path, lambda row, chosen=symptom: chosen)
+        _, _, file = import_decisions(filled, study, path, "eve", f"agreed-{symptom}")
+        assert "Framework" not in file.read_text()
+        assert {(facet, c) for *_, facet, c, _ in said_in(filled, study, f"agreed-{symptom}")} == {
+            ("gate", "defect"), ("symptom", symptom.casefold()), ("stage", "training"),
+        }  # fmt: skip
 
 
 def decide(path: Path, decision: Callable[[dict[str, str]], str]) -> None:

@@ -1,6 +1,6 @@
 """What annotators are asked, and what they answer: the values that labelling tools are written from and read into."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.errors import RedefectError
@@ -58,6 +58,11 @@ class Annotation:
     def remark(self) -> Remark:
         """What is said besides the labels."""
         return Remark(self.issue, self.annotator, self.round, self.discuss, self.slow, self.translated, self.note)
+
+
+def answered(annotations: Iterable[Annotation]) -> set[str]:
+    """Return the facets that any of these annotations answers: another study may have asked less than its taxonomy has."""
+    return {facet for a in annotations for answers in (a.answers, *a.defects) for facet in answers}
 
 
 @dataclass(frozen=True, slots=True)

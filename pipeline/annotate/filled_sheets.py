@@ -72,15 +72,18 @@ def read_sheets(paths: Iterable[Path], taxonomy: Taxonomy, report: Report) -> li
 
 
 def read_annotation_file(path: Path, taxonomy: Taxonomy, report: Report) -> list[Annotation]:
-    """Read an annotation file, which people may have edited since `annotation_file` wrote it.
+    """Read an annotation file, which people may have edited since `annotation_file` wrote it. What has no column was not asked.
 
     Raises
     ------
     RedefectError
         At the first cell that is wrong, with its place.
     """
-    sheets = _read(path, taxonomy, report).values()
-    return [said for rows in sheets for said, _ in _issues(rows, taxonomy, report) if said is not None]
+    header = {normalise(column) for rows in read_spreadsheet(path, {}).values() for column in rows[0].letters}
+    named = {facet.id: {normalise(name) for name in (facet.title, facet.id, *facet.columns)} for facet in taxonomy.facets}
+    asked = taxonomy.only([facet for facet, names in named.items() if names & header])
+    sheets = _read(path, asked, report).values()
+    return [said for rows in sheets for said, _ in _issues(rows, asked, report) if said is not None]
 
 
 def _read(path: Path, taxonomy: Taxonomy, report: Report, skip: Sequence[str] = ()) -> dict[str, list[Row]]:

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.annotate.annotation import Annotation, Answers, Worksheet
+from pipeline.annotate.annotation import Annotation, Answers, Worksheet, answered
 from pipeline.annotate.workbooks import Column, TableSheet, table_xlsx
 from pipeline.cells import cell_text, disarm, disarm_throughout
 from pipeline.errors import RedefectError
@@ -60,12 +60,17 @@ def to_csv(worksheet: Worksheet) -> bytes:
 
 
 def annotation_file(annotations: Iterable[Annotation], batch: str, taxonomy: Taxonomy) -> bytes:
-    """Return annotations as they are kept in git: CSV, sorted, categories by their ids, no text of any issue."""
+    """Return annotations as they are kept in git: CSV, sorted, categories by their ids, no text of any issue.
+
+    Facets that no defect answers were not asked, and have no column.
+    """
+    annotations = list(annotations)
+    asked = taxonomy.only(answered(annotations)) if any(a.defects for a in annotations) else taxonomy
     ordered = sorted(
         annotations, key=lambda a: (a.issue.repository.casefold(), a.issue.repository, a.issue.number, a.annotator, a.round)
     )
-    rows = (row for a in ordered for row in _issue_rows(a, batch, taxonomy, lambda _, category: category))
-    return csv_table(titles(taxonomy, to_fill_in=False), rows)
+    rows = (row for a in ordered for row in _issue_rows(a, batch, asked, lambda _, category: category))
+    return csv_table(titles(asked, to_fill_in=False), rows)
 
 
 def categories_sheet(taxonomy: Taxonomy) -> tuple[TableSheet, dict[str, str]]:

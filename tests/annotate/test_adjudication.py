@@ -16,8 +16,7 @@ NAN = {"stage": "modeling", "symptom": "numerical-instability"}
 
 @pytest.fixture(scope="module")
 def small(taxonomy: Taxonomy) -> Taxonomy:
-    facets = [taxonomy.facet(name) for name in ("gate", "stage", "symptom")]
-    return Taxonomy(id=taxonomy.id, title=taxonomy.title, source=taxonomy.source, facets=facets)
+    return taxonomy.only(["gate", "stage", "symptom"])
 
 
 def by(annotator: str, *defects: dict[str, str], discuss: bool = False, note: str = "") -> Annotation:
