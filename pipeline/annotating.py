@@ -259,8 +259,13 @@ def import_annotations(
 def keep_annotations(
     store: Store, study: Study, new: Mapping[Path, Sequence[Annotation]], command: str, inputs: dict[str, str]
 ) -> None:
-    """Put annotations into their files and into the store, both or neither."""
+    """Put annotations into their files and into the store, all or nothing.
+
+    Killed between two files, it leaves a store that takes up the first with the next import of the study.
+    """
     done = ImportReport()
+    contents = {path: annotation_file(of, path.parent.name, study.read_taxonomy()) for path, of in new.items()}
+    before = {path: path.read_bytes() if path.exists() else None for path in contents}
     with store.writing() as connection:
         put_annotations(connection, study, new, done)
         if done.changed:
@@ -268,10 +273,18 @@ def keep_annotations(
                 connection, command=command, study=study.name, study_digest=study.digest, version=__version__,
                 inputs=inputs, finished_at=datetime.now(UTC),
             )  # fmt: skip
-        # Within the transaction, so that a file that cannot be written leaves the store as it was. The other way round, the
-        # store takes up the file with the next import of the study.
-        for path, annotations in new.items():
-            write(path, annotation_file(annotations, path.parent.name, study.read_taxonomy()))
+        written: list[Path] = []
+        try:
+            for path, content in contents.items():
+                write(path, content)
+                written.append(path)
+        except BaseException:
+            for path in written:
+                if (old := before[path]) is None:
+                    path.unlink()
+                else:
+                    write(path, old)
+            raise
 
 
 def labelling_files(sheets: Sequence[Worksheet], tool: str) -> dict[str, bytes]:

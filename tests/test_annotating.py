@@ -19,6 +19,7 @@ from pipeline.annotating import (
     batches,
     draw_batch,
     import_annotations,
+    keep_annotations,
     labelling_files,
     progress,
     study_codebook,
@@ -143,6 +144,23 @@ def test_labels_whose_file_is_gone_leave_the_store(filled: Store, study: Study, 
     assert {who for *_, who in said_in(filled, study, "pilot")} == {"ann"}
     with filled.reading() as connection:
         assert set(read.remarks(connection, study.name)["annotator"]) == {"ann"}
+
+
+def test_a_file_that_cannot_be_written_leaves_files_and_store_as_they_were(filled: Store, study: Study, tmp_path: Path) -> None:
+    label_pilot(filled, study, tmp_path)
+    (study.annotations / "zz").write_text("a file where a folder would be")
+    there = {path: path.read_bytes() for path in annotation_files(study)}
+    filled.close()
+    before = contents(study.database)
+    usual = as_usual(study.read_taxonomy())
+    (task, *_), issue = worksheets(filled, study, "pilot-1")[0].tasks, IssueReference("tidewrack/caffe-shoal", 66)
+    said = [a for a in (usual("ann", task), usual("ann", Task(issue))) if a is not None]
+    new = {study.annotations / "pilot-1" / "ann.csv": said[:1], study.annotations / "aa" / "ann.csv": said[1:]}
+    with pytest.raises(RedefectError, match="zz"):
+        keep_annotations(filled, study, new | {study.annotations / "zz" / "ann.csv": said[1:]}, "test", {})
+    filled.close()
+    assert contents(study.database) == before
+    assert {path: path.read_bytes() for path in annotation_files(study)} == there
 
 
 def test_a_second_import_changes_nothing(filled: Store, study: Study, tmp_path: Path) -> None:
