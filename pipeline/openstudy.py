@@ -124,7 +124,7 @@ class OpenStudy:
         Raters' sheets are compared as the study did (by position and as written, case folded), with the row index pooled in,
         which alone gives the published figures, by category, and with the defects of an issue matched by best assignment.
         """
-        return self._agreement_table(self._comparisons())
+        return self._agreement.copy()
 
     def agreement_history(self) -> pd.DataFrame:
         """Show agreement as a study reports it, a row a round: see `history`."""
@@ -197,7 +197,7 @@ class OpenStudy:
         """
         evidence, tables = self._evidence, []
         for round_ in dict.fromkeys(self.ratings["round"]):
-            compared = {(c.matched, c.compared): c.units for c in self._comparisons() if c.round == round_}
+            compared = {(c.matched, c.compared): c.units for c in self._comparisons if c.round == round_}
             before = compared["position", "as written"]
             for choice, key in (
                 ("variants merged", ("position", "by category")),
@@ -221,7 +221,15 @@ class OpenStudy:
     def _agreement_table(self, comparisons: Iterable[Comparison]) -> pd.DataFrame:
         return agreement_table(comparisons, self._evidence.agreement_facets, self._facets, self.study.seeds.resampling)
 
-    def _comparisons(self) -> Iterator[Comparison]:
+    @cached_property
+    def _agreement(self) -> pd.DataFrame:
+        return self._agreement_table(self._comparisons)
+
+    @cached_property
+    def _comparisons(self) -> list[Comparison]:
+        return list(self._compared())
+
+    def _compared(self) -> Iterator[Comparison]:
         sheets, labels = set(self.ratings["round"]), from_labels(self.labels)
         for round_ in self.rounds:
             if round_ in sheets:

@@ -42,13 +42,12 @@ def from_ratings(ratings: pd.DataFrame, *, canonical: bool = False) -> pd.DataFr
     Columns `round`, `annotator`, `cluster` (the issue's number), `defect` (1, 2, ... within it), `facet`, `category`; and
     `row`, with its `position` (from 0) among the rows of the sheet.
     """
-    sheet, written = ratings.groupby(["round", "annotator"]), ratings["value"].str.casefold()
+    written = ratings["value"].str.casefold()
+    sheet, issue = ratings.groupby(["round", "annotator"]), ratings.groupby(["round", "annotator", "number"])
     said = ratings.assign(
         cluster=ratings["number"],
-        position=sheet["row"].transform(lambda rows: rows.rank(method="dense")).astype(int) - 1,
-        defect=ratings.groupby(["round", "annotator", "number"])["row"]
-        .transform(lambda rows: rows.rank(method="dense"))
-        .astype(int),
+        position=sheet["row"].rank(method="dense").astype(int) - 1,
+        defect=issue["row"].rank(method="dense").astype(int),
         category=ratings["category"].fillna(written) if canonical else written,
     )
     return said[["round", "annotator", "cluster", "defect", "facet", "category", "row", "position"]]
