@@ -120,8 +120,8 @@ def table_xlsx(sheets: Sequence[TableSheet]) -> bytes:
 
 def _lines(row: Sequence[str | int], columns: Sequence[Column]) -> int:
     """Return how many lines a row takes; not every program finds out when it opens a workbook."""
-    texts = [(cell_text(cell), column.width) for cell, column in zip(row, columns, strict=True) if isinstance(cell, str)]
-    lines = [sum(1 + len(line) // width for line in text.split("\n")) for text, width in texts if " " in text or "\n" in text]
+    cells = [(cell, column) for cell, column in zip(row, columns, strict=True) if isinstance(cell, str) and not column.linked]
+    lines = [sum(1 + len(line) // column.width for line in cell_text(cell).split("\n")) for cell, column in cells]
     return min(max(lines, default=1), _MOST_LINES)
 
 
