@@ -1,11 +1,10 @@
 """The commands for labels that people make: `redefect annotate ...`. Like `pipeline.cli`, they parse, call and print."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from pipeline.annotate.batches import Strata
 from pipeline.errors import RedefectError
 from pipeline.terminal import (
     DatabaseOption,
@@ -36,7 +35,8 @@ def batch(
     size: Annotated[int, typer.Option(min=0, help="How many issues.")] = 0,
     overlap: Annotated[int, typer.Option(min=0, help="How many of them all annotators label, to tell agreement by.")] = 0,
     strata: Annotated[
-        Strata, typer.Option(help="What has its share of the batch: each repository, each kind of repositories, or none.")
+        Literal["repository", "kind", "none"],
+        typer.Option(help="What has its share of the batch: each repository, each kind of repositories, or none."),
     ] = "repository",
     queue: Annotated[Path | None, typer.Option(help="Take the first issues of this table (of `redefect queue`) instead.")] = None,
     suggestions: Annotated[
@@ -145,8 +145,8 @@ def adjudicate(
 ) -> None:
     """Write what annotators of a round differ in as a worklist: labels without names, notes, and last the machine's view."""
     from pipeline.adjudicating import open_cases, worklist_file
-    from pipeline.classifying import shipped_model
     from pipeline.files import write
+    from pipeline.models import shipped_model
     from pipeline.store.session import Store, database_url
 
     described = named_study(study)

@@ -20,7 +20,6 @@ from pipeline.annotate.batches import FILE, Batch, Strata, check_name, draw
 from pipeline.annotate.codebook import Codebook, examples
 from pipeline.annotate.filled_sheets import read_annotation_file, read_sheets
 from pipeline.annotate.sheets import annotation_file, to_csv, to_xlsx
-from pipeline.classifying import shipped_model
 from pipeline.collect.tables import read_csv as read_table
 from pipeline.documents import read_text, read_toml
 from pipeline.errors import RedefectError
@@ -28,6 +27,7 @@ from pipeline.export.threads import pseudonymised
 from pipeline.facts import Flaw, ImportReport, IssueReference
 from pipeline.files import sha256, write
 from pipeline.importing import ignore, put_annotations
+from pipeline.models import shipped_model
 from pipeline.selection import permanent_number
 from pipeline.store import read
 from pipeline.store.candidates import issues_to_label

@@ -419,9 +419,10 @@ def classify(
     worth little.
     """
     from pipeline.classify.model_file import read_model
-    from pipeline.classifying import classify_store, predictions, shipped_model
+    from pipeline.classifying import classify_store, predictions
     from pipeline.collect.json_lines import read_json_lines
     from pipeline.files import write_pieces
+    from pipeline.models import shipped_model
     from pipeline.store.session import Store, database_url
 
     if sum(what is not None for what in (text, threads, study or database)) > 1:
@@ -461,9 +462,9 @@ def prevalence(
 ) -> None:
     """Estimate the share of each category among a store's defects from machine labels, corrected for the machine's errors."""
     from pipeline.classify.model_file import read_model
-    from pipeline.classifying import shipped_model
     from pipeline.estimating import estimate_shares, shares_table
     from pipeline.files import sha256, write_folder
+    from pipeline.models import shipped_model
     from pipeline.store.session import Store, database_url
 
     described = named_study(study)
@@ -498,8 +499,9 @@ def queue(
 ) -> None:
     """Rank the store's unlabelled issues by what labelling them would teach, most first."""
     from pipeline.classify.model_file import read_model
-    from pipeline.classifying import label_queue, shipped_model
+    from pipeline.classifying import label_queue
     from pipeline.files import write
+    from pipeline.models import shipped_model
     from pipeline.store.session import Store, database_url
 
     described = named_study(study)

@@ -17,12 +17,12 @@ from pipeline.classify.model_card import write_card
 from pipeline.classify.model_file import Classifier, hashes, in_order, read_model, write_model
 from pipeline.classify.nlbse import TEST, TRAIN, read_split
 from pipeline.classify.vectors import WordVectors
-from pipeline.classifying import shipped_model
 from pipeline.documents import read_text
 from pipeline.errors import RedefectError
 from pipeline.files import sha256
 from pipeline.importing import relative, study_inputs
 from pipeline.material import Material, Progress, learn_vectors, material
+from pipeline.models import shipped_model
 from pipeline.store.session import Store
 from pipeline.study import Study
 

@@ -25,11 +25,11 @@ from pipeline.annotating import (
     study_codebook,
     worksheets,
 )
-from pipeline.classifying import shipped_model
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference, Label
 from pipeline.files import sha256
 from pipeline.importing import annotation_files, import_study, import_threads
+from pipeline.models import shipped_model
 from pipeline.store import read
 from pipeline.store.predictions import Said, put_predictions
 from pipeline.store.session import Store
