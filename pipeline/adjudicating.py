@@ -78,8 +78,6 @@ def import_decisions(store: Store, study: Study, path: Path, annotator: str, rou
     RedefectError
         If the worklist is wrong, or labels have changed since it was written; files and store are as they were then.
     """
-    check_name(annotator, "an annotator")
-    check_name(round_, "a round")
     taxonomy = study.read_taxonomy()
     of_round, decisions = read_worklist(path, study.name, taxonomy)
     if of_round == round_:
@@ -98,6 +96,10 @@ def import_decisions(store: Store, study: Study, path: Path, annotator: str, rou
 
 
 def _file(study: Study, of_round: str, annotator: str, round_: str) -> Path:
+    """Return where decisions are kept; names come from worklists and labels of others, and must not lead elsewhere."""
+    check_name(annotator, "an annotator")
+    check_name(of_round, "a round")
+    check_name(round_, "a round")
     return study.annotations / f"{of_round}-{round_}" / f"{annotator}.csv"
 
 

@@ -362,6 +362,12 @@ def test_a_round_that_asked_less_than_the_taxonomy_has_is_decided_as_well(filled
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("names", [("../up", "eve", "agreed"), ("pilot", "../eve", "agreed"), ("pilot", "eve", "a/b")])
+def test_no_name_becomes_a_path_out_of_the_study_s_folder(filled: Store, study: Study, names: tuple[str, str, str]) -> None:
+    with pytest.raises(RedefectError, match="is no name for"):
+        open_cases(filled, study, *names, shipped_model())
+
+
 def decide(path: Path, decision: Callable[[dict[str, str]], str]) -> None:
     """Fill in the column of decisions, as an adjudicator would."""
     if path.suffix == ".csv":
