@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice, tee
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import TypeVar
 
@@ -206,10 +207,12 @@ def _processors() -> int:
 @contextmanager
 def _workers(classifier: Classifier, count: int) -> Iterator[ProcessPoolExecutor]:
     """Run processes that label; when this one is stopped, they end without a word."""
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _start_worker, (classifier,))
+    spawning = get_context("spawn")
+    pool = ProcessPoolExecutor(count, spawning, _start_worker, (classifier, spawning.Barrier(count)))
     try:
-        with _not_interrupted():
-            pool.submit(os.getpid)  # all processes start with the first task, and take over what is ignored by then
+        with _not_interrupted():  # a process takes over what is ignored when it starts
+            for _ in range(count):
+                pool.submit(os.getpid)  # starts a process while none is idle, and none is before all have met
         yield pool
     except BrokenProcessPool:
         raise RedefectError(
@@ -235,9 +238,10 @@ _classifier: Classifier
 """Of a process that labels, from its start."""
 
 
-def _start_worker(classifier: Classifier) -> None:
+def _start_worker(classifier: Classifier, meeting: Barrier) -> None:
     global _classifier
     _classifier = classifier
+    meeting.wait()
     threadpool_limits(1)  # the processes are as many as the processors already
 
 

@@ -1,3 +1,6 @@
+import multiprocessing
+import re
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +133,19 @@ def test_several_processes_say_what_one_says_in_the_same_order() -> None:
     alone = list(predictions(standins.demo_classifier(), many, processes=1))
     assert [p.number for p in alone] == list(range(1, len(many) + 1))
     assert list(predictions(standins.demo_classifier(), many, processes=2)) == alone
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell what a process ignores")
+def test_no_process_takes_the_interrupt_of_a_terminal_for_its_own() -> None:
+    several = predictions(standins.demo_classifier(), standins.demo_threads() * 7, processes=3)
+    next(several)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 3
+    for worker in workers:
+        ignored = re.search(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{worker.pid}/status").read_text(), re.MULTILINE)
+        assert ignored is not None
+        assert int(ignored[1], 16) & 1 << (signal.SIGINT - 1)
+    several.close()
 
 
 def test_a_process_that_dies_is_one_sentence() -> None:
