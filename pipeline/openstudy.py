@@ -5,6 +5,7 @@ study = pipeline.open_study("cv-reengineering")
 study.distribution("stage")
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -14,7 +15,7 @@ import pandas as pd
 from pipeline.analyze import findings as analysis
 from pipeline.analyze.figures import Chart, draw
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
-from pipeline.analyze.results import Crosstab, Distribution, crosstab, distribution
+from pipeline.analyze.results import Crosstab, Distribution, Sentences, crosstab, distribution
 from pipeline.annotate import raters
 from pipeline.annotate.agreement import Comparison, agreement_table, changes, confusion, disagreements, history
 from pipeline.annotate.coefficients import coefficients
@@ -45,6 +46,14 @@ class OpenStudy:
         self.taxonomy: Taxonomy = study.read_taxonomy()
         self.note = "fictional data" if study.fictional else ""
         self._store = store
+
+    @property
+    def heading(self) -> Sentences:
+        """The study's title, what it is, and its size: what a notebook opens with."""
+        about = [f"{self.study.title} ({self.study.name})", self.study.description]
+        if self.study.fictional:
+            about.append("All of it is fictional: what follows shows the method, and tells nothing about anything.")
+        return Sentences(about)
 
     @cached_property
     def defects(self) -> pd.DataFrame:
@@ -299,13 +308,17 @@ def _who(study: Study) -> tuple[str, str]:
     return study.verdict.annotator, study.verdict.round
 
 
-def open_study(name: str, database: str | None = None) -> OpenStudy:
+STUDY_VARIABLE = "REDEFECT_STUDY"
+
+
+def open_study(name: str | None = None, database: str | None = None) -> OpenStudy:
     """Open a study for analysis.
 
     Parameters
     ----------
     name
-        A study's name (a file in `data/studies/`), or the path of a study file.
+        A study's name (a file in `data/studies/`), or the path of a study file; by default what the environment's
+        REDEFECT_STUDY names, or the demo.
     database
         A SQLAlchemy URL or a SQLite file; by default the environment's REDEFECT_DATABASE, or the study's own file.
 
@@ -314,7 +327,7 @@ def open_study(name: str, database: str | None = None) -> OpenStudy:
     RedefectError
         If there is no such study, or nothing of it in the database.
     """
-    study = read_study(find_study(name))
+    study = read_study(find_study(name or os.environ.get(STUDY_VARIABLE) or "demo"))
     store = Store(database_url(database, study.database))
     opened = OpenStudy(study, store)
     if opened.issues.empty:

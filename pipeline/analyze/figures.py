@@ -35,7 +35,15 @@ _WIDTH = 7.0  # inches: the text width of common journals
 
 
 class Chart(Figure):
-    """A matplotlib figure that shows itself in a notebook and writes the same bytes each time."""
+    """A matplotlib figure that shows itself in a notebook, as SVG, and writes the same bytes each time.
+
+    Attributes
+    ----------
+    description
+        What the figure shows, in words: for those who cannot see it. Every function that draws a chart sets it.
+    """
+
+    description: str = ""
 
     def to_bytes(self, format: str) -> bytes:  # noqa: A002 (matplotlib's word)
         """Return the figure as a file's contents, `svg`, `pdf` or `png`, without any time stamp."""
@@ -45,8 +53,10 @@ class Chart(Figure):
             self.savefig(file, format=format, dpi=150, metadata=dates.get(format))
         return file.getvalue()
 
-    def _repr_png_(self) -> bytes:
-        return self.to_bytes("png")
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """Return the figure for a notebook, with its description for readers, too."""
+        svg = {"image/svg+xml": self.to_bytes("svg").decode(), "text/plain": self.description or "a figure"}
+        return svg, {"image/svg+xml": {"alt": svg["text/plain"]}}
 
 
 def draw(table: Crosstab, style: str, title: str | None = None) -> Chart:

@@ -6,6 +6,7 @@ Both carry their n and intervals, print as a table, and can draw themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -219,6 +220,23 @@ def crosstab(defects: pd.DataFrame, rows: Facet, columns: Facet, seed: int, note
     return Crosstab(rows, columns, counts, table, int(counts.to_numpy().sum()), independence(counts, seed), note)
 
 
+class Sentences(tuple[str, ...]):
+    """What a notebook concludes or misses: sentences that were computed, which show themselves as text or as HTML.
+
+    They are text: whatever data they name, it is escaped where they show as HTML.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(sentence)}</p>" for sentence in self)
+
+
 def cross_counts(defects: pd.DataFrame, rows: Facet, columns: Facet) -> pd.DataFrame:
     """Count the defects in each pair of categories (ids, in the taxonomy's order), without those that lack an answer.
 
@@ -271,6 +289,4 @@ def _percent(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _html(title: str, frame: pd.DataFrame, *, index: bool = False) -> str:
-    from html import escape
-
     return f"<p><b>{escape(title)}</b></p>{frame.to_html(index=index, escape=True)}"

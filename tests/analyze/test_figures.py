@@ -46,7 +46,7 @@ def test_neighbouring_colours_differ_in_grey() -> None:
 
 
 def test_a_chart_shows_itself_as_a_picture_that_is_not_empty(demo: OpenStudy) -> None:
-    picture = Image.open(BytesIO(demo.distribution("stage").plot()._repr_png_())).convert("L")
+    picture = Image.open(BytesIO(demo.distribution("stage").plot().to_bytes("png"))).convert("L")
     assert picture.size[0] > 500
     assert np.asarray(picture).std() > 10
 
@@ -91,3 +91,11 @@ def test_each_cell_of_a_confusion_matrix_carries_its_n_and_an_empty_one_nothing(
     (axes,) = confusion_matrix(counts, "Symptom").axes
     assert [text.get_text() for text in axes.texts] == ["40", "3", "7"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Crash (n = 43)", "Hang (n = 7)"]
+
+
+def test_a_chart_shows_itself_in_a_notebook_as_svg_with_its_description(demo: OpenStudy) -> None:
+    chart = demo.figure("figure-08")
+    chart.description = "what it shows"
+    shown, about = chart._repr_mimebundle_()
+    assert shown["image/svg+xml"] == chart.to_bytes("svg").decode()
+    assert shown["text/plain"] == about["image/svg+xml"]["alt"] == "what it shows"

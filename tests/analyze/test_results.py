@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analyze.results import crosstab, distribution, independence
+from pipeline.analyze.results import Sentences, crosstab, distribution, independence
 from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
@@ -88,3 +88,9 @@ def test_text_in_html_is_escaped(taxonomy: Taxonomy) -> None:
         assert "<script" not in html
         assert "<b>Stage" not in html.removeprefix("<p><b>")
         assert "&lt;script&gt;" in html
+
+
+def test_sentences_show_as_text_and_as_html_in_which_data_stay_text() -> None:
+    said = Sentences(["1 of 2 <script>alert(1)</script> & more.", "Second."])
+    assert str(said) == "1 of 2 <script>alert(1)</script> & more.\nSecond."
+    assert said._repr_html_() == "<p>1 of 2 &lt;script&gt;alert(1)&lt;/script&gt; &amp; more.</p><p>Second.</p>"
