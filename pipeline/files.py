@@ -50,6 +50,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:
     for name, content in sorted(files.items()):
         write(folder / name, content)
     with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)  # of no files, too: a study may draw no figure
         for stale in sorted(folder.iterdir()):
             if stale.is_file() and stale.name not in files and stale.name != "SHA256SUMS":
                 stale.unlink()

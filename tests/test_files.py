@@ -35,3 +35,9 @@ def test_a_place_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None
         write(tmp_path / "file" / "a", b"")
     with pytest.raises(RedefectError, match=r"none: cannot be read \(No such file"):
         sha256(tmp_path / "none")
+
+
+def test_a_folder_of_no_files_is_made_and_its_sums_are_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    assert write_folder(folder, {}) == []
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("SHA256SUMS", b"")]

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
 
 from pipeline.importing import import_study
 from pipeline.openstudy import OpenStudy, open_study
@@ -21,4 +20,3 @@ def test_without_a_name_the_study_is_that_of_the_environment(root: Path, monkeyp
 def test_a_study_s_heading_says_what_it_is_and_that_it_is_fictional(demo: OpenStudy) -> None:
     assert demo.study.title in str(demo.heading)
     assert "fictional" in demo.heading[-1]
-    assert read_study(CHECKOUT / "data" / "studies" / "cv-reengineering.toml").fictional is False
