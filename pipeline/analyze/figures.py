@@ -91,18 +91,11 @@ def grouped_bars(table: Crosstab, title: str | None = None) -> Chart:
     """Draw a group of bars for each column category with a bar for each row category, and n on each bar."""
     present = table.counts.loc[:, table.counts.sum() > 0]
     order = present.sum().sort_values(ascending=False, kind="stable").index
-    rows = len(present.index)
     with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 1.0 + 0.15 * (rows + 1) * len(order)), layout="constrained")
+        figure = Chart(figsize=(_WIDTH, _height_of_groups(*present.shape)), layout="constrained")
         axes = figure.subplots()
-        height = 1 / (rows + 1)
-        for i, (row, face) in enumerate(zip(present.index, _faces(rows), strict=True)):
-            y = np.arange(len(order)) + (i - (rows - 1) / 2) * height
-            drawn = axes.barh(y, present.loc[row, order], height, label=_legend(table, row), **face)
-            axes.bar_label(drawn, padding=2, fontsize=7)
+        _draw_groups(axes, present[order], [_legend(table, row) for row in present.index])
         axes.set_yticks(np.arange(len(order)), [table.columns.label(c) for c in order])
-        axes.invert_yaxis()
-        axes.set_xlabel("number of defects")
         axes.margins(x=0.08, y=0.01)
         axes.legend(title=table.rows.title, loc="lower right", frameon=False)
         axes.set_title(table.titled(title) if title else table.title)
@@ -111,25 +104,12 @@ def grouped_bars(table: Crosstab, title: str | None = None) -> Chart:
 
 def stacked_bars(table: Crosstab, title: str | None = None) -> Chart:
     """Draw a bar for each row category, divided into the shares of the column categories, and n in each part."""
-    present = table.counts.loc[:, table.counts.sum() > 0]
-    totals = present.sum(axis=1)
-    rows = totals.index[totals > 0]
+    present = table.counts.loc[table.counts.sum(axis=1) > 0, table.counts.sum() > 0]
     with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 1.2 + 0.42 * len(rows)), layout="constrained")
+        figure = Chart(figsize=(_WIDTH, 1.2 + 0.42 * len(present)), layout="constrained")
         axes = figure.subplots()
-        left = np.zeros(len(rows))
-        for column, face in zip(present.columns, _faces(len(present.columns)), strict=True):
-            shares = (present.loc[rows, column] / totals[rows]).to_numpy()
-            drawn = axes.barh(np.arange(len(rows)), shares, left=left, label=table.columns.label(column), **face)
-            numbers = [str(n) if n else "" for n in present.loc[rows, column]]
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-            axes.bar_label(drawn, labels=numbers, label_type="center", fontsize=7, bbox=box)
-            left += shares
-        axes.set_yticks(np.arange(len(rows)), [_legend(table, row) for row in rows])
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter(_percent)
-        axes.set_xlabel("share of the row's defects; numbers are defects")
+        _draw_stacks(axes, present, [table.columns.label(column) for column in present.columns])
+        axes.set_yticks(np.arange(len(present)), [_legend(table, row) for row in present.index])
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         axes.set_title(table.titled(title) if title else table.title)
     return figure
@@ -225,6 +205,37 @@ def confusion_matrix(counts: pd.DataFrame, title: str) -> Chart:
         axes.set_ylabel("labelled")
         axes.set_title(title)
     return figure
+
+
+def _height_of_groups(bars: int, groups: int) -> float:
+    return 1.0 + 0.13 * (bars + 1) * groups
+
+
+def _draw_groups(axes: Axes, counts: pd.DataFrame, names: list[str]) -> None:
+    """Draw a group of bars for each column, from the top down, with a bar for each row, which `names` calls in the legend."""
+    rows = len(counts)
+    height = 1 / (rows + 1)
+    for i, (row, name, face) in enumerate(zip(counts.index, names, _faces(rows), strict=True)):
+        y = np.arange(counts.shape[1]) + (i - (rows - 1) / 2) * height
+        axes.bar_label(axes.barh(y, counts.loc[row], height, label=name, **face), padding=2, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("number of defects")
+
+
+def _draw_stacks(axes: Axes, counts: pd.DataFrame, names: list[str]) -> None:
+    """Draw a bar for each row, from the top down, divided into its columns' shares, which `names` calls in the legend."""
+    left, totals = np.zeros(len(counts)), counts.sum(axis=1).replace(0, 1)
+    for column, name, face in zip(counts.columns, names, _faces(counts.shape[1]), strict=True):
+        shares = (counts[column] / totals).to_numpy()
+        drawn = axes.barh(np.arange(len(counts)), shares, left=left, label=name, **face)
+        numbers = [str(n) if n else "" for n in counts[column]]
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axes.bar_label(drawn, labels=numbers, label_type="center", fontsize=7, bbox=box)
+        left += shares
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(_percent)
+    axes.set_xlabel("share of the row's defects; numbers are defects")
 
 
 def _panels(titles: Mapping[str, str], table: pd.DataFrame) -> tuple[Chart, Iterator[tuple[Axes, pd.DataFrame]]]:

@@ -237,6 +237,63 @@ class Sentences(tuple[str, ...]):
         return "".join(f"<p>{escape(sentence)}</p>" for sentence in self)
 
 
+@dataclass(frozen=True)
+class TitledFrame:
+    """A frame that is ready to read, under a title that tells what it holds and of how many.
+
+    Attributes
+    ----------
+    frame
+        Cells are as they are shown; columns have a person's names.
+    note
+        What to know when reading it.
+    index
+        Whether the frame's index is a column to read.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    note: str = ""
+    index: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, [self.title, self.frame.to_string(index=self.index), self.note]))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):  # else long cells are cut off
+            table = _html(self.title, self.frame, index=self.index)
+        return table + (f"<p>{escape(self.note)}</p>" if self.note else "")
+
+
+class Gallery(tuple[object, ...]):
+    """Results that are shown one after the other, each as an output of its own: charts, tables, sentences."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(result) for result in self)
+
+    __repr__ = __str__
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        for result in self:
+            display(result)  # type: ignore[no-untyped-call]
+
+
+def share_text(share: float, low: float, high: float) -> str:
+    """Return a share with its interval for a person to read, `58.3 % [53.1, 63.4]`; empty if it is undefined."""
+    return "" if np.isnan(share) else f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def counted_share(count: float, n: int) -> str:
+    """Return `count` of `n` as a share with Wilson's 95 % interval: see `share_text`."""
+    return share_text(count / n, *wilson(count, n)) if n else ""
+
+
 def cross_counts(defects: pd.DataFrame, rows: Facet, columns: Facet) -> pd.DataFrame:
     """Count the defects in each pair of categories (ids, in the taxonomy's order), without those that lack an answer.
 
