@@ -3,7 +3,9 @@
 An import either stores all of its sources or nothing, and can be repeated: a second one changes nothing.
 """
 
+import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sqlalchemy import Connection
 from pipeline import __version__
 from pipeline.annotate.annotation import Annotation
 from pipeline.annotate.filled_sheets import read_annotation_file
+from pipeline.cells import rearm
 from pipeline.collect.denchmark import read_denchmark
 from pipeline.collect.download import check_study_data
 from pipeline.collect.json_lines import read_json_lines
@@ -215,6 +218,15 @@ def study_labels(study: Study) -> list[Label]:
     for path in annotation_files(study):
         found += [label for annotation in read_annotation_file(path, taxonomy, ignore) for label in annotation.labels()]
     return found
+
+
+def read_flaws(study: Study) -> list[Flaw] | None:
+    """Return the flaws that the last import found in a study's sources, as it listed them; None if there is no list."""
+    path = study.build / "flaws.csv"
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        return [Flaw(*(rearm(row[field.name]) for field in fields(Flaw))) for row in csv.DictReader(file)]
 
 
 def project_labels(study: Study) -> list[Label]:

@@ -13,6 +13,7 @@ from functools import cached_property
 import pandas as pd
 
 from pipeline.analyze import findings as analysis
+from pipeline.analyze.corpus import Corpus
 from pipeline.analyze.figures import Chart, draw
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
 from pipeline.analyze.results import Crosstab, Distribution, Sentences, crosstab, distribution
@@ -23,7 +24,7 @@ from pipeline.annotate.units import ROW_INDEX, between, by_best_assignment, by_n
 from pipeline.documents import read_toml
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw
-from pipeline.importing import study_labels
+from pipeline.importing import read_flaws, study_labels
 from pipeline.store import read
 from pipeline.store.session import Store, database_url
 from pipeline.study import Study, find_study, read_study
@@ -78,6 +79,20 @@ class OpenStudy:
         """What the raters' sheets say, a row a rating; empty for a study without sheets."""
         with self._store.reading() as connection:
             return read.ratings(connection, [source.path for source in self.study.sources if source.kind == "rater-sheets"])
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """What the study rests on: repositories, the way to its defects, samples, time, texts, flaws."""
+        from pipeline.selecting import draw as draw_sample  # loads all that crawls
+
+        study, names = self.study, [repository.name for repository in self.study.repositories]
+        with self._store.reading() as connection:
+            listed = read.repositories(connection, sorted({*names, *self.issues["repository"]}))
+            sample, texts = read.sample(connection, study.name), read.text_sizes(connection, study.name)
+            drawn, there = draw_sample(connection, study, names)
+        return Corpus(
+            study, self.taxonomy, listed, self.issues, self.defects, sample, texts, drawn if there else None, read_flaws(study)
+        )
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

@@ -67,6 +67,65 @@ def defects(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Ver
     return _sorted(answers.merge(of_issues, on=_KEY, how="left"), [*_KEY, "defect"])
 
 
+def repositories(connection: Connection, names: list[str]) -> pd.DataFrame:
+    """Return what the store knows of repositories, a row a repository.
+
+    Columns: `repository`, `kind`, `prototype`, `framework`, `architecture`, `created_at`, `stars`, `closed_issues`, and `texts`,
+    the number of its issues whose text the store holds.
+
+    Parameters
+    ----------
+    names
+        Those to which to keep, whatever their case.
+    """
+    columns = (
+        _NAME, _REPOSITORY.kind, _REPOSITORY.prototype, _REPOSITORY.framework, _REPOSITORY.architecture,
+        _REPOSITORY.created_at, _REPOSITORY.stars, _REPOSITORY.closed_issues,
+    )  # fmt: skip
+    texts = select(func.count(_ISSUE.title)).where(_ISSUE.repository_id == _REPOSITORY.id).scalar_subquery()
+    query = select(*columns, texts.label("texts")).where(
+        func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_([name.lower() for name in names])
+    )
+    frame = _frame(connection, query)
+    frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+    return _sorted(frame.astype({"stars": "Int64", "closed_issues": "Int64"}), ["repository"])
+
+
+def sample(connection: Connection, study: str) -> pd.DataFrame:
+    """Return why issues are in a study's sample, a row for each rule: `repository`, `number`, `rule`, `stratum`, `seed`."""
+    query = (
+        select(_NAME, _ISSUE.number, _SAMPLE.rule, _SAMPLE.stratum, _SAMPLE.seed)
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .join(_TABLES["sample"], _SAMPLE.issue_id == _ISSUE.id)
+        .where(_SAMPLE.study == study)
+    )
+    return _sorted(_frame(connection, query).astype({"seed": "Int64"}), [*_KEY, "rule"])
+
+
+def text_sizes(connection: Connection, study: str) -> pd.DataFrame:
+    """Return how long the texts of a study's sampled issues are, a row an issue whose text the store holds.
+
+    Columns: `repository`, `number`; in characters `title`, `body` and `answers` (all comments together); and `comments`, how
+    many of these the store holds.
+    """
+    of_comments = (
+        select(_COMMENT.issue_id, func.count().label("comments"), func.sum(func.length(_COMMENT.body)).label("answers"))
+        .group_by(_COMMENT.issue_id)
+        .subquery()
+    )
+    query = (
+        select(
+            _NAME, _ISSUE.number, func.length(_ISSUE.title).label("title"),
+            func.coalesce(func.length(_ISSUE.body), 0).label("body"),
+            func.coalesce(of_comments.c.answers, 0).label("answers"), func.coalesce(of_comments.c.comments, 0).label("comments"),
+        )
+        .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
+        .outerjoin(of_comments, of_comments.c.issue_id == _ISSUE.id)
+        .where(_ISSUE.title.is_not(None), _ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study)))
+    )  # fmt: skip
+    return _sorted(_frame(connection, query), _KEY)
+
+
 def labels(connection: Connection, study: str) -> pd.DataFrame:
     """Return all labels of a study's sample, a row a label.
 
