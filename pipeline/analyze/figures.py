@@ -208,7 +208,7 @@ def confusion_matrix(counts: pd.DataFrame, title: str) -> Chart:
 
 
 def _height_of_groups(bars: int, groups: int) -> float:
-    return 1.0 + 0.13 * (bars + 1) * groups
+    return 1.0 + 0.11 * (bars + 1) * groups
 
 
 def _draw_groups(axes: Axes, counts: pd.DataFrame, names: list[str]) -> None:
@@ -217,7 +217,8 @@ def _draw_groups(axes: Axes, counts: pd.DataFrame, names: list[str]) -> None:
     height = 1 / (rows + 1)
     for i, (row, name, face) in enumerate(zip(counts.index, names, _faces(rows), strict=True)):
         y = np.arange(counts.shape[1]) + (i - (rows - 1) / 2) * height
-        axes.bar_label(axes.barh(y, counts.loc[row], height, label=name, **face), padding=2, fontsize=7)
+        drawn = axes.barh(y, counts.loc[row], height, label=name, **face)
+        axes.bar_label(drawn, labels=[str(n) if n else "" for n in counts.loc[row]], padding=2, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("number of defects")
 
