@@ -21,6 +21,8 @@ from pipeline.annotate import raters
 from pipeline.annotate.agreement import Comparison, agreement_table, changes, confusion, disagreements, history
 from pipeline.annotate.coefficients import coefficients
 from pipeline.annotate.units import ROW_INDEX, between, by_best_assignment, by_number, by_position, from_labels, from_ratings
+from pipeline.annotators import Annotators
+from pipeline.defect_results import DefectResults
 from pipeline.documents import read_toml
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw
@@ -93,6 +95,16 @@ class OpenStudy:
         return Corpus(
             study, self.taxonomy, listed, self.issues, self.defects, sample, texts, drawn if there else None, read_flaws(study)
         )
+
+    @cached_property
+    def annotators(self) -> Annotators:
+        """Who labelled, and how far they agree, as notebooks show it."""
+        return Annotators(self)
+
+    @cached_property
+    def results(self) -> DefectResults:
+        """The defects' distributions, figures and findings, as notebooks show them."""
+        return DefectResults(self)
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""
@@ -298,6 +310,11 @@ class OpenStudy:
                     )
                 )
         return flaws
+
+    def published_kappas(self) -> pd.DataFrame:
+        """Return the published kappas of rounds of raters' sheets, each once: columns `round`, `published`."""
+        kappas = [(f.round, f.published) for f in self._findings.findings if isinstance(f, KappaFinding)]
+        return pd.DataFrame(list(dict.fromkeys(kappas)), columns=["round", "published"])
 
     @property
     def _facets(self) -> list[str]:
