@@ -395,6 +395,19 @@ def export_figures(study: StudyOption = "demo", database: DatabaseOption = None,
     name_made_folder(write_folder(folder or opened.study.build / "figures", files))
 
 
+@app.command("checklist")
+def checklist(study: StudyOption = "demo", database: DatabaseOption = None, folder: FolderOption = None) -> None:
+    """Write what a team should check before it re-engineers a model, phase by phase, from a study's defects."""
+    from pipeline.export.checklist import checklist_files
+    from pipeline.export.threads import Pseudonyms
+    from pipeline.files import write_folder
+    from pipeline.openstudy import open_study
+
+    opened = open_study(study, database)
+    files = checklist_files(opened.checklist(), opened.study, opened.taxonomy, Pseudonyms(opened.people))
+    name_made_folder(write_folder(folder or opened.study.build / "checklist", files))
+
+
 @app.command("classify")
 def classify(
     study: Annotated[str | None, typer.Option("--study", "-s", help="Whose store to label; else demo's.")] = None,

@@ -13,6 +13,7 @@ from functools import cached_property
 import pandas as pd
 
 from pipeline.analyze import findings as analysis
+from pipeline.analyze.checklist import Checklist, make_checklist, read_checks
 from pipeline.analyze.corpus import Corpus
 from pipeline.analyze.figures import Chart, draw
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
@@ -105,6 +106,16 @@ class OpenStudy:
     def results(self) -> DefectResults:
         """The defects' distributions, figures and findings, as notebooks show them."""
         return DefectResults(self)
+
+    @cached_property
+    def people(self) -> list[str]:
+        """The logins of all who write in the store's threads, in the order in which they first do: for pseudonyms."""
+        with self._store.reading() as connection:
+            return read.people(connection)
+
+    def checklist(self) -> Checklist:
+        """Choose what to check before re-engineering a model, phase by phase: see `make_checklist`."""
+        return make_checklist(self.defects, self.taxonomy, read_checks(self.study.checks_path, self.taxonomy))
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

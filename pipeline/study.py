@@ -271,6 +271,11 @@ class Study(Document):
         return self.taxonomy_path.parent / "lexicons" / self.taxonomy_path.name
 
     @property
+    def checks_path(self) -> Path:
+        """The file of what to check for each cause of the study's taxonomy, which need not exist."""
+        return self.taxonomy_path.parent / "checks" / self.taxonomy_path.name
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the study file's bytes."""
         return hashlib.sha256(self._path.read_bytes()).hexdigest()

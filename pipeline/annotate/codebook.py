@@ -1,17 +1,17 @@
 """The codebook: how to label by a taxonomy, made from its file, for people to read on a screen, on paper or in a repository."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
-from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 
 from pipeline.facts import IssueReference
+from pipeline.markdown import bare_link, link
+from pipeline.markdown import literal as _md
 from pipeline.study import Verdict
 from pipeline.taxonomy import Category, Facet, Taxonomy
 
@@ -40,8 +40,7 @@ class Codebook:
         taxonomy = self.taxonomy
         yield f"# Codebook: {_md(taxonomy.title)}"
         yield f"How to label issues by the taxonomy {_md(taxonomy.id)}, from whose file this is made."
-        url = taxonomy.source.url
-        yield f"Source: {_md(taxonomy.source.citation)} {f'<{url}>' if _ADDRESS.fullmatch(url) else _md(url)}".rstrip()
+        yield f"Source: {_md(taxonomy.source.citation)} {bare_link(taxonomy.source.url)}".rstrip()
         if taxonomy.rules:
             yield "## How to label"
             yield _list(map(_md, taxonomy.rules))
@@ -147,16 +146,7 @@ def _list(items: Iterable[str]) -> str:
 
 
 def _link(issue: IssueReference) -> str:
-    return f"[{_md(f'{issue.repository}#{issue.number}')}]({quote(issue.url, safe=':/')})"
-
-
-_ADDRESS = re.compile(r"https://[!-;=?-~]+")
-_SPECIAL = re.compile(r"[\\`*_\[\]<>|~$]|&(?=#?\w+;)|:(?=//)|(?<=www)\.|(?:^|(?<= ))#|^[-+=:]|^[0-9]+[.)]", re.IGNORECASE)
-
-
-def _md(text: str) -> str:
-    """Return a text in one line, of which Markdown takes nothing for mark-up or an address."""
-    return _SPECIAL.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", " ".join(text.split()))
+    return link(f"{issue.repository}#{issue.number}", issue.url)
 
 
 _TO_HTML = MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -29,14 +29,14 @@ def issues(connection: Connection, study: str, taxonomy: Taxonomy, verdict: Verd
     """Return the issues of a study's sample, a row an issue, those drawn and not yet labelled included.
 
     Columns: `repository`, `number`, `url`; of the repository `kind`, `prototype`, `architecture`, `repository_created_at`;
-    of the issue `title`, `state`, `created_at`, `closed_at`, `comment_count`; `rule` (several joined by "; ") and `stratum`
-    by which it was sampled; and a categorical column for each facet of the taxonomy that is answered once an issue.
+    of the issue `title`, `state`, `created_at`, `closed_at`, `comment_count`, `fix`; `rule` (several joined by "; ") and
+    `stratum` by which it was sampled; and a categorical column for each facet of the taxonomy that is answered once an issue.
     """
     query = (
         select(
             _NAME, _ISSUE.number, _REPOSITORY.kind, _REPOSITORY.prototype, _REPOSITORY.architecture,
             _REPOSITORY.created_at.label("repository_created_at"), _ISSUE.title, _ISSUE.state, _ISSUE.created_at,
-            _ISSUE.closed_at, _ISSUE.comment_count, _SAMPLE.rule, _SAMPLE.stratum,
+            _ISSUE.closed_at, _ISSUE.comment_count, _ISSUE.fix, _SAMPLE.rule, _SAMPLE.stratum,
         )
         .join(_TABLES["issue"], _ISSUE.repository_id == _REPOSITORY.id)
         .join(_TABLES["sample"], _SAMPLE.issue_id == _ISSUE.id)
