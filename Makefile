@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -81,6 +81,13 @@ $(BUILD)/tables/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
 
 $(BUILD)/figures/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE)
 	$(BIN)/redefect export figures --study $(STUDY)
+
+checklist: $(BUILD)/checklist/SHA256SUMS ## write what to check before re-engineering a model, from the study STUDY
+$(BUILD)/checklist/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(wildcard pipeline/export/templates/checklist.* taxonomy/checks/*)
+	$(BIN)/redefect checklist --study $(STUDY)
+
+browse: $(BUILD)/flaws.csv ## show the store of the study STUDY in the browser, until Ctrl-C
+	$(BIN)/redefect browse --study $(STUDY)
 
 findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
 	@cat $<

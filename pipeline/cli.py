@@ -408,6 +408,38 @@ def checklist(study: StudyOption = "demo", database: DatabaseOption = None, fold
     name_made_folder(write_folder(folder or opened.study.build / "checklist", files))
 
 
+@app.command("browse")
+def browse(
+    study: StudyOption = "demo",
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes any that is free.")] = 8001,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser; only print the address.")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Show a study's store in the browser until Ctrl-C: tables, facets, queries, full-text search. Nothing can be written.
+
+    What is shown is a copy below data/build, with pseudonyms for logins, made anew when the store has changed.
+    """
+    import webbrowser
+
+    from pipeline.browsing import copy_to_browse, datasette, serve
+    from pipeline.store.session import database_url
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address} shows it; Ctrl-C ends it.")
+        sys.stdout.flush()
+        if not no_open and sys.stdout.isatty():
+            webbrowser.open(address)
+
+    described = named_study(study)
+    copy, new = copy_to_browse(described, database_url(database, described.database))
+    if new:
+        name_made([copy])
+    try:
+        serve(datasette(described, copy), port, ready)
+    except _StoppedError:
+        typer.echo("Ended.")
+
+
 @app.command("classify")
 def classify(
     study: Annotated[str | None, typer.Option("--study", "-s", help="Whose store to label; else demo's.")] = None,

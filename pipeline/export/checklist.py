@@ -1,5 +1,6 @@
 """The checklist as Markdown and as a page to print. Both say the same, and of what others wrote, nothing becomes mark-up."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,12 +15,13 @@ from pipeline.study import Selection, Study
 from pipeline.taxonomy import Taxonomy
 
 _LONGEST_TITLE = 100
+_COMMIT = re.compile(r"(?<=@)([0-9a-f]{7})[0-9a-f]*$")
 _FEW = 30
 """Defects of a phase, below which shares among them say little."""
 
 
 def checklist_files(checklist: Checklist, study: Study, taxonomy: Taxonomy, pseudonyms: Pseudonyms) -> dict[str, bytes]:
-    """Write a checklist as `checklist.md`, GitHub's kind of task list, and `checklist.html`, a page that loads and runs nothing.
+    """Write a checklist as `checklist.md`, a task list, and `checklist.html`, a page that loads and runs nothing.
 
     Parameters
     ----------
@@ -90,7 +92,8 @@ class _Words:
         )
         yield (
             f"Issues were drawn that are {_drawn(self.study.selection)}. Only defects that somebody reported are counted, and "
-            "mostly those that were fixed: shares say what was reported in these repositories, not how likely a defect is in yours."
+            "mostly those that were fixed: shares say what was reported in these repositories, not how likely a defect is in "
+            "yours."
         )
         yield (
             f"A cause is to be checked for when it was found in {LEAST_DEFECTS} defects of a phase or more, and in "
@@ -145,7 +148,14 @@ class _Words:
         title = " ".join(visible(self.pseudonyms.text(example.title or "")).split())
         if len(title) > _LONGEST_TITLE:
             title = title[: _LONGEST_TITLE - 1].rstrip() + "…"
-        return issue, title, _Reference(visible(example.fix), addresses.fix_address(example.fix)) if example.fix else None
+        return issue, title, _fix(example) if example.fix else None
+
+
+def _fix(example: Example) -> _Reference:
+    """Name a commit or pull request as GitHub does: short, and without the repository if it is the issue's own."""
+    fix = example.fix or ""
+    name = _COMMIT.sub(r"\1", visible(fix.removeprefix(example.repository)))
+    return _Reference(f"commit {name[1:]}" if name.startswith("@") else name, addresses.fix_address(fix))
 
 
 def _drawn(selection: Selection) -> str:
