@@ -17,7 +17,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings notebooks checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -91,6 +91,13 @@ browse: $(BUILD)/flaws.csv ## show the store of the study STUDY in the browser, 
 
 findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
 	@cat $<
+
+# Notebooks are executed into the build folder; those in git have no outputs.
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE)
+	$(BIN)/redefect notebooks --study $(STUDY)
+
+notebooks: $(BUILD)/notebooks/SHA256SUMS ## execute the notebooks for the study STUDY
 
 # GitHub's own descriptions of its API, for the tests; without npm, those tests skip and say why.
 CONTRACTS := data/build/contracts/ready

@@ -1,0 +1,46 @@
+"""The commands for what people look at: `redefect notebooks` and `redefect report`. Like `pipeline.cli`, they parse and call."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pipeline.terminal import ERR, DatabaseOption, FolderOption, StudyOption, name_made_folder, named_study
+
+if TYPE_CHECKING:
+    from pipeline.export.notebooks import Watch
+
+NotebooksOption = Annotated[Path | None, typer.Option("--notebooks", help="Their folder; else `notebooks` beside the data.")]
+
+
+def notebooks(
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    notebooks: NotebooksOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Execute the notebooks for a study, two at a time; the notebooks themselves stay as they are."""
+    import os
+
+    from pipeline.export.notebooks import execute, find_notebooks
+    from pipeline.files import write_folder
+    from pipeline.openstudy import open_study
+    from pipeline.store.session import ENVIRONMENT_VARIABLE
+
+    open_study(study, database)  # else each notebook would say what is missing
+    described = named_study(study)
+    found = find_notebooks(notebooks or described.root / "notebooks")
+    with _watched() as watch:
+        files = execute(found, described, database or os.environ.get(ENVIRONMENT_VARIABLE), watch)
+    name_made_folder(write_folder(folder or described.build / "notebooks", files))
+
+
+@contextmanager
+def _watched() -> Iterator["Watch"]:
+    columns = (TextColumn("{task.fields[name]}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+        task = progress.add_task("notebooks", total=None, name="starting")
+        yield lambda name, done, total: progress.update(task, name=name, completed=done, total=total)
