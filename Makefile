@@ -13,11 +13,12 @@ STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/mig
 REPLICA_CODE  := $(wildcard pipeline/replica/*)
 ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
+REPORT_CODE   := $(wildcard pipeline/export/templates/*/* data/models/*)
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings notebooks checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings notebooks report checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -98,6 +99,12 @@ $(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(NOTEBOOKS) $(ANALYSIS_CODE) 
 	$(BIN)/redefect notebooks --study $(STUDY)
 
 notebooks: $(BUILD)/notebooks/SHA256SUMS ## execute the notebooks for the study STUDY
+
+$(BUILD)/report/SHA256SUMS: $(BUILD)/notebooks/SHA256SUMS $(REPORT_CODE)
+	$(BIN)/redefect report --study $(STUDY)
+
+report: $(BUILD)/report/SHA256SUMS ## make the report of the study STUDY: pages that a browser opens from their folder
+	@echo "the report: $(BUILD)/report/index.html"
 
 # GitHub's own descriptions of its API, for the tests; without npm, those tests skip and say why.
 CONTRACTS := data/build/contracts/ready

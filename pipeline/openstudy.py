@@ -32,6 +32,7 @@ from pipeline.store import read
 from pipeline.store.session import Store, database_url
 from pipeline.study import Study, find_study, read_study
 from pipeline.taxonomy import Taxonomy
+from pipeline.thread import Thread
 
 
 class OpenStudy:
@@ -116,6 +117,13 @@ class OpenStudy:
     def checklist(self) -> Checklist:
         """Choose what to check before re-engineering a model, phase by phase: see `make_checklist`."""
         return make_checklist(self.defects, self.taxonomy, read_checks(self.study.checks_path, self.taxonomy))
+
+    def threads(self, issues: Iterable[tuple[str, int]]) -> list[Thread]:
+        """Return those of the issues (repository and number) whose text the store holds, sorted."""
+        wanted = set(issues)
+        with self._store.reading() as connection:
+            found = read.threads(connection, sorted({repository for repository, _ in wanted}))
+            return [thread for thread in found if (thread.repository, thread.number) in wanted]
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

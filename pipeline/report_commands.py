@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline.terminal import ERR, DatabaseOption, FolderOption, StudyOption, name_made_folder, named_study
+from pipeline.errors import RedefectError
+from pipeline.terminal import (
+    ERR,
+    DatabaseOption,
+    FolderOption,
+    ModelOption,
+    StudyOption,
+    from_here,
+    name_made_folder,
+    named_study,
+)
 
 if TYPE_CHECKING:
     from pipeline.export.notebooks import Watch
@@ -36,6 +46,31 @@ def notebooks(
     with _watched() as watch:
         files = execute(found, described, database or os.environ.get(ENVIRONMENT_VARIABLE), watch)
     name_made_folder(write_folder(folder or described.build / "notebooks", files))
+
+
+def report(
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    notebooks: Annotated[
+        Path | None, typer.Option("--notebooks", help="Executed ones; else those of `redefect notebooks`.")
+    ] = None,
+    model: ModelOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Write a study's report: pages to read from their folder, with the executed notebooks among them."""
+    from pipeline.export import report as pages
+    from pipeline.export.notebooks import find_notebooks
+    from pipeline.files import write_folder
+    from pipeline.models import shipped_model
+    from pipeline.openstudy import open_study
+
+    opened = open_study(study, database)
+    place = notebooks or opened.study.build / "notebooks"
+    if not place.is_dir():
+        raise RedefectError(f"{from_here(place)}: there is no such folder; run `redefect notebooks --study {study}` first.")
+    executed = {path.name: path.read_bytes() for path in find_notebooks(place)}
+    made = write_folder(folder or opened.study.build / "report", pages.report(opened, executed, model or shipped_model()))
+    typer.echo(f"made {len(made)} files; open {from_here(made[0].parent / 'index.html')}")
 
 
 @contextmanager

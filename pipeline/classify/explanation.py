@@ -185,17 +185,22 @@ def _row(facet: str, prediction: Prediction, found: Sequence[Phrase], colour: st
     )
 
 
+def stretches(length: int, marks: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield the start and end of each stretch of a text, and the facets for which it is marked, in the marks' order."""
+    edges = sorted({0, length, *(edge for start, end, _ in marks for edge in (start, end))})
+    for start, end in pairwise(edges):
+        yield start, end, list(dict.fromkeys(facet for begin, stop, facet in marks if begin <= start and end <= stop))
+
+
 def _marked(text: str, marks: Sequence[tuple[int, int, str]], colours: Mapping[str, str]) -> str:
     """Return a text by displaCy, each stretch that carried something marked with the names of the facets."""
     from spacy import displacy
 
-    edges = sorted({edge for start, end, _ in marks for edge in (start, end)})
     spans: list[dict[str, Any]] = []
-    for start, end in pairwise(edges):
-        facets = [facet for begin, stop, facet in marks if begin <= start and end <= stop]
+    for start, end, facets in stretches(len(text), marks):
         if facets:
-            names = ", ".join(sorted(set(facets), key=list(colours).index))
-            colour = colours[facets[0]] if len(set(facets)) == 1 else _COLOUR_OF_SEVERAL
+            names = ", ".join(sorted(facets, key=list(colours).index))
+            colour = colours[facets[0]] if len(facets) == 1 else _COLOUR_OF_SEVERAL
             spans.append({"start": start, "end": end, "label": _escaped(names), "params": {"bg": colour}})
     options = {"template": _MARK}
     parsed = {"text": visible(text), "ents": spans, "title": None}

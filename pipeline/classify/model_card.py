@@ -11,6 +11,7 @@ from pipeline.classify.model_file import Classifier
 from pipeline.documents import read_text
 from pipeline.errors import RedefectError
 
+_BETWEEN = re.compile(r"(?<!\\) \| ")
 _HASH = re.compile(r"^- SHA-256 of the model file: `([0-9a-f]{64})`$", re.MULTILINE)
 
 
@@ -68,6 +69,30 @@ def write_card(model: Path, classifier: Classifier, text: str, metrics: Mapping[
     path = card_path(model)
     files.write(path, ("\n".join(lines) + "\n").encode())
     return path
+
+
+def read_card(model: Path) -> dict[str, pd.DataFrame]:
+    """Return the tables of a model file's card by their titles; columns whose cells are all numbers or empty are numbers.
+
+    Raises
+    ------
+    RedefectError
+        If there is no card, or it is that of another file.
+    """
+    check_card(model)
+    tables = {}
+    for section in read_text(card_path(model)).split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        lines = [line for line in text.splitlines() if line.startswith("| ")]
+        rows = [[cell.replace("\\|", "|") for cell in _BETWEEN.split(line[2:-2])] for line in lines]
+        if len(rows) > 2:
+            frame = pd.DataFrame(rows[2:], columns=rows[0])
+            for column in frame:
+                numbers = pd.to_numeric(frame[column].replace("", None), errors="coerce")
+                if numbers.notna().equals(frame[column] != ""):
+                    frame[column] = numbers
+            tables[title] = frame
+    return tables
 
 
 def check_card(model: Path) -> None:
