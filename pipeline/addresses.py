@@ -1,10 +1,16 @@
-"""Addresses on GitHub of issues and of what fixed them: of names that GitHub allows only, so that nothing else becomes a link."""
+"""Addresses of what is on GitHub and of pages: of names that GitHub allows only, so that no other text becomes a link."""
 
 import re
 
 _REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}"
 _NAME = re.compile(_REPOSITORY)
 _FIX = re.compile(rf"(?P<repository>{_REPOSITORY})(?:#(?P<pull>[0-9]+)|@(?P<commit>[0-9a-f]{{7,40}}))")
+_PAGE = re.compile(r"https://[!-;=?-~]+")
+
+
+def page_address(text: str) -> str | None:
+    """Return a text that is a page's address and nothing else, or None."""
+    return text if _PAGE.fullmatch(text) else None
 
 
 def repository_address(repository: str) -> str | None:

@@ -7,9 +7,8 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import rich
 import uvicorn
 from datasette.app import Datasette
 from datasette.plugins import DEFAULT_PLUGINS, pm
@@ -21,6 +20,9 @@ from pipeline.files import explained, sha256, write
 from pipeline.store import read
 from pipeline.store.session import Store
 from pipeline.study import Study
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 HOST = "127.0.0.1"
 
@@ -50,7 +52,7 @@ def copy_to_browse(study: Study, database: str) -> tuple[Path, bool]:
     if "://" in database and not database.startswith("sqlite"):
         raise RedefectError("`redefect browse` reads stores that are SQLite files, and this one is another database's.")
     file = Path(make_url(database).database or "" if "://" in database else database)
-    copy = study.build / browse.NAME / f"{browse.NAME}.sqlite"
+    copy = study.build / "browse" / f"{study.name}.sqlite"
     marker = copy.with_name("made-from.json")
     nothing = f"The database holds nothing of study '{study.name}' yet; run `make STUDY={study.name}` first."
     if not file.is_file():
@@ -89,6 +91,8 @@ def _state(study: Study, file: Path) -> dict[str, Any]:
 
 def datasette(study: Study, copy: Path) -> Datasette:
     """Return the site that shows the copy: read only, with no plugin but Datasette's own."""
+    # Else each query with a mistake prints a traceback; its page tells what is wrong.
+    pm.get_plugin("datasette.handle_exception").rich = None
     for plugin in pm.get_plugins():
         if plugin.__name__ not in DEFAULT_PLUGINS:
             pm.unregister(plugin)
@@ -110,7 +114,6 @@ def serve(site: Datasette, port: int, ready: Callable[[str], None]) -> None:
     RedefectError
         If the port is taken.
     """
-    rich.reconfigure(quiet=True)  # else a query with a mistake prints a traceback; the page tells what is wrong
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -121,7 +124,22 @@ def serve(site: Datasette, port: int, ready: Callable[[str], None]) -> None:
             ) from None
         listener.listen()
         asyncio.run(site.invoke_startup())
-        ready(f"http://{HOST}:{listener.getsockname()[1]}/{browse.NAME}")
-        uvicorn.Server(
-            uvicorn.Config(site.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
-        ).run(sockets=[listener])  # fmt: skip
+        ready(f"http://{HOST}:{listener.getsockname()[1]}")
+        config = uvicorn.Config(_read_only(site.app()), log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _read_only(site: "ASGI3Application") -> "ASGI3Application":
+    """Answer who asks to read from this machine; a page of another host that leads its own name here learns nothing."""
+
+    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0]
+            status = 405 if scope["method"] not in ("GET", "HEAD") else 403 if host not in (HOST, "localhost") else None
+            if status is not None:
+                await send({"type": "http.response.start", "status": status, "headers": [], "trailers": False})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+        await site(scope, receive, send)
+
+    return answer

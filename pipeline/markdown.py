@@ -3,7 +3,8 @@
 import re
 from urllib.parse import quote
 
-_ADDRESS = re.compile(r"https://[!-;=?-~]+")
+from pipeline.addresses import page_address
+
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~$]|&(?=#?\w+;)|:(?=//)|(?<=www)\.|(?:^|(?<= ))#|^[-+=:]|^[0-9]+[.)]", re.IGNORECASE)
 
 
@@ -19,4 +20,4 @@ def link(text: str, address: str) -> str:
 
 def bare_link(address: str) -> str:
     """Return an address as a link that shows itself, or as plain text if it is no address."""
-    return f"<{address}>" if _ADDRESS.fullmatch(address) else literal(address)
+    return f"<{address}>" if page_address(address) else literal(address)

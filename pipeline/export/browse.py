@@ -21,9 +21,6 @@ from pipeline.store.schema import Base
 from pipeline.study import Study
 from pipeline.taxonomy import Facet, Taxonomy
 
-NAME = "browse"
-"""Of the copy, in the addresses of its pages."""
-
 _ID = "This table's own number of it."
 _ISSUE = "The issue."
 _SOURCE = "Which of the study's sources it came from."
@@ -313,14 +310,16 @@ def metadata(study: Study, taxonomy: Taxonomy) -> dict[str, Any]:
         "description": said,
         "source": "invented for this project" if study.fictional else "public issue trackers, and the study's own sources",
         "about": f"Taxonomy: {taxonomy.source.citation}",
-        **({"about_url": taxonomy.source.url} if taxonomy.source.url.startswith("https://") else {}),
-        "databases": {NAME: {"description": said, "tables": tables, "queries": _queries(study, taxonomy)}},
+        **({"about_url": taxonomy.source.url} if addresses.page_address(taxonomy.source.url) else {}),
+        "databases": {
+            study.name: {"title": study.title, "description": said, "tables": tables, "queries": _queries(study, taxonomy)}
+        },
     }
 
 
 def _queries(study: Study, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
     verdict = f"annotator = {_text(study.verdict.annotator)} AND round = {_text(study.verdict.round)}"
-    return {
+    queries: dict[str, dict[str, Any]] = {
         "search": {
             "title": "Search titles, texts and comments",
             "description": "Issues whose title, text or comments hold all the words, the best match first.",
@@ -369,6 +368,7 @@ def _queries(study: Study, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
             "sql": _SAMPLE.format(study=_text(study.name), verdict=verdict),
         },
     }
+    return {name: query | {"hide_sql": True} for name, query in queries.items()}
 
 
 def _wide(taxonomy: Taxonomy) -> str:

@@ -116,7 +116,7 @@ class _Words:
     @property
     def source(self) -> _Reference:
         url = self.taxonomy.source.url
-        return _Reference(url, url if url.startswith("https://") else None)
+        return _Reference(url, addresses.page_address(url))
 
     def repositories(self, n: int) -> str:
         return f"{n} repositor{'y' if n == 1 else 'ies'}"
