@@ -18,7 +18,8 @@ def test_every_command_tells_what_it_does(redefect: Run) -> None:
     assert "From issue trackers to the tables of a paper" in redefect("--help").stdout
     for command in (["study-data"], ["import", "study"], ["import", "threads"], ["select", "issues"],
                     ["export", "tables"], ["export", "figures"], ["export", "threads"], ["findings"],
-                    ["benchmark", "nlbse24"], ["browse"], ["checklist"], ["classify"], ["prevalence"], ["queue"], ["train"], ["evaluate"]):  # fmt: skip
+                    ["benchmark", "nlbse24"], ["browse"], ["checklist"], ["classify"],
+                    ["prevalence"], ["queue"], ["train"], ["evaluate"]):  # fmt: skip
         assert "Usage" in redefect(*command, "--help").stdout
     assert redefect("--version").stdout == f"{__version__}\n"
 
