@@ -434,7 +434,8 @@ def browse(
             webbrowser.open(address)
 
     described = named_study(study)
-    copy, new = copy_to_browse(described, database_url(database, described.database))
+    with ERR.status("Copying what may be seen of the store"):
+        copy, new = copy_to_browse(described, database_url(database, described.database))
     if new:
         name_made([copy])
     try:

@@ -21,7 +21,7 @@ from pipeline.store.schema import Base
 from pipeline.study import Study
 from pipeline.taxonomy import Facet, Taxonomy
 
-_ID = "This table's own number of it."
+_ID = "Its number in this table."
 _ISSUE = "The issue."
 _SOURCE = "Which of the study's sources it came from."
 _AUTHOR = "Who wrote it, by pseudonym."
@@ -59,11 +59,11 @@ _TABLES = (
         "issue",
         "Issues: texts as they were collected, people as pseudonyms. An issue that is known by reference only has no text.",
         {
-            "id": _ID, "reference": "Repository and number.", "repository_id": "The repository.", "number": "On the tracker.",
+            "id": _ID, "reference": "Repository and number.", "repository_id": "The repository.", "number": "Its number on the tracker.",
             "url": "Its page.", "title": "Its title.", "state": "Open or closed.", "author": _AUTHOR, "body": "Its first text.",
             "created_at": "When it was opened, in UTC.", "updated_at": "When it last changed, in UTC.",
             "closed_at": "When it was closed, in UTC.", "comment_count": "The tracker's count of comments.",
-            "comments_complete": "Whether all comments are here (1) or not (0).", "pull_request": "Whether it is a pull request.",
+            "comments_complete": "Whether all comments are here (1) or not (0).", "pull_request": "Whether it is a pull request (1) or not (0).",
             "tracker_labels": "Labels that it has on the tracker.", "fix": "The pull request or commit that closed it.",
             "fix_url": "The page of what closed it.", "source": _SOURCE,
         },

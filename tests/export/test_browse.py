@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,28 @@ def test_each_query_runs_on_a_study_of_any_taxonomy(store: Store, tmp_path: Path
     for query in metadata(study, humbatova)["databases"][study.name]["queries"].values():
         copy.execute(query["sql"], {"words": "script"}).fetchall()
     copy.close()
+
+
+def test_machine_labels_stand_beside_those_of_the_verdict(demo: OpenStudy, tmp_path: Path, taxonomy: Taxonomy) -> None:
+    with closing(sqlite3.connect(demo.study.database)) as original:
+        original.execute("VACUUM INTO ?", (str(tmp_path / "store.sqlite"),))
+    store = Store(str(tmp_path / "store.sqlite"))
+    first = demo.labels.query("annotator == 'demo-adjudicated' and facet == 'stage'").iloc[0]
+    with store.writing() as connection:
+        connection.execute(text("INSERT INTO model (id, name, facet, digest) VALUES (1, 'm', 'stage', 'x')"))
+        connection.execute(
+            text(
+                "INSERT INTO prediction (model_id, issue_id, facet, category, probability, guess, abstained) "
+                "SELECT 1, issue.id, 'stage', 'training', 0.5, 1, 1 FROM issue JOIN repository r ON r.id = repository_id "
+                "WHERE number = :number AND owner || '/' || name = :repository"
+            ),
+            {"number": int(first["number"]), "repository": first["repository"]},
+        )
+    copy = copied(store, tmp_path / "copy.sqlite", demo.study)
+    store.close()
+    query = metadata(demo.study, taxonomy)["databases"]["demo"]["queries"]["machine-beside-people"]["sql"]
+    rows = copy.execute(query).fetchall()
+    copy.close()
+    assert [(row[0], *row[3:]) for row in rows] == [
+        (f"{first['repository']}#{first['number']}", "stage", first["category"], "training", 0, 0.5, 1, "m")
+    ]
