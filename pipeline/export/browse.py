@@ -60,7 +60,8 @@ _TABLES = (
         "Issues: texts as they were collected, people as pseudonyms. An issue that is known by reference only has no text.",
         {
             "id": _ID, "reference": "Repository and number.", "repository_id": "The repository.",
-            "number": "Its number on the tracker.", "url": "Its page.", "title": "Its title.", "state": "Open or closed.", "author": _AUTHOR, "body": "Its first text.",
+            "number": "Its number on the tracker.",
+            "url": "Its page.", "title": "Its title.", "state": "Open or closed.", "author": _AUTHOR, "body": "Its first text.",
             "created_at": "When it was opened, in UTC.", "updated_at": "When it last changed, in UTC.",
             "closed_at": "When it was closed, in UTC.", "comment_count": "The tracker's count of comments.",
             "comments_complete": "Whether all comments are here (1) or not (0).",

@@ -121,11 +121,8 @@ class _Words:
     def repositories(self, n: int) -> str:
         return f"{n} repositor{'y' if n == 1 else 'ies'}"
 
-    def of_phase(self, phase: Phase) -> str:
-        if not phase.count.n:
-            return "No defect lies here."
-        few = "; so few that shares among them say little" if phase.count.n < _FEW else ""
-        return f"Of all defects, {phase.count}{few}."
+    def few(self, phase: Phase) -> str:
+        return "; so few that shares among them say little" if 0 < phase.count.n < _FEW else ""
 
     def after(self, phase: Phase) -> Iterator[str]:
         if phase.count.n and not phase.items:
