@@ -334,7 +334,7 @@ class Annotators:
     @property
     def _pooled(self) -> list[str]:
         wanted = self._study.study.agreement_facets or [facet.id for facet in self._study.taxonomy.defect_facets]
-        return [self._title(facet).lower() for facet in wanted]
+        return [self._title(facet).lower() for facet in wanted if (self._agreement["facet"] == facet).any()]
 
     @property
     def _note(self) -> str:

@@ -15,7 +15,7 @@ from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_sh
 from pipeline.facts import Flaw, IssueReference
 from pipeline.intervals import wilson
 from pipeline.selection import RULES, Drawn, margin_reached, sample_size, sample_sizes, select_issues
-from pipeline.study import Study
+from pipeline.study import Selection, Study
 from pipeline.taxonomy import Taxonomy
 
 _REASONS = {
@@ -27,7 +27,7 @@ _REASONS = {
 """Why an issue is in a sample by a rule that draws nothing."""
 
 _YES_NO = {True: "yes", False: "no"}
-_UNLABELLED = "Not labelled"
+_WAITING = "No verdict yet"
 _KEY = ["repository", "number"]
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)")
 _NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?")
@@ -111,10 +111,10 @@ class Corpus:
             for category in facet.values:
                 part = self.issues[self.issues[facet.id] == category.id]
                 aside = " (set aside)" if category.final else ""
-                rows.append((f"labelled: {category.label}{aside}", len(part), part["repository"].nunique(), ""))
-        waiting = self.issues[self._outcome == _UNLABELLED]
+                rows.append((f"verdict: {category.label}{aside}", len(part), part["repository"].nunique(), ""))
+        waiting = self.issues[self._outcome == _WAITING]
         if len(waiting):
-            rows.append(("not labelled yet", len(waiting), waiting["repository"].nunique(), ""))
+            rows.append(("no verdict yet", len(waiting), waiting["repository"].nunique(), ""))
         with_defects = self.defects.drop_duplicates(_KEY)
         rows.append(("Issues with labelled defects", len(with_defects), with_defects["repository"].nunique(), len(self.defects)))
         frame = pd.DataFrame(rows, columns=["Step", "Issues", "Repositories", "Defects"])
@@ -143,7 +143,7 @@ class Corpus:
         ]  # fmt: skip
         frame = pd.DataFrame(steps, columns=["Step", "Issues left", "Repositories", "Dropped", "Nothing known to decide by"])
         stored = self.sample[self.sample["rule"].isin(RULES)]
-        if not words:
+        if self.study.selection == Selection():
             note = "The study file has no criteria for issues: what its sources label is its sample."
         elif stored.empty:
             note = "This was not drawn into the study's sample: `redefect select issues` does it."
@@ -194,7 +194,7 @@ class Corpus:
             "Of a share of one half, which asks for the most, at 95 % confidence (Cochran 1977). It holds of a random sample; "
             "the most commented issues, and those that a table happens to hold, are none."
         )
-        if self.drawn is not None and self.drawn.sample:
+        if self.drawn is not None and self.sample["rule"].isin(RULES).any():
             sizes = [(s.stratum, s.population, s.drawn, s.needed, _points(s.margin)) for s in sample_sizes(self.drawn, margin)]
             frame = pd.DataFrame(sizes, columns=["Stratum", "Issues that meet the criteria", "Drawn", *shown])
             return TitledFrame(f"Sample sizes by stratum{self._fictional}", frame, note)
@@ -321,20 +321,21 @@ class Corpus:
 
     @property
     def _set_aside(self) -> str:
-        n, final = len(self.issues), [c.label for f in self.taxonomy.issue_facets for c in f.values if c.final]
+        final = [category.label for facet in self.taxonomy.issue_facets for category in facet.values if category.final]
+        told = int((self._outcome != _WAITING).sum())
         aside = int(self._outcome.isin(final).sum())
-        return f"{aside} were set aside as holding none ({counted_share(aside, n)})"
+        return f"{told} have a verdict, and {aside} of these were set aside as holding none ({counted_share(aside, told)})"
 
     @property
     def _outcomes(self) -> list[str]:
-        return [*(category.label for facet in self.taxonomy.issue_facets[:1] for category in facet.values), _UNLABELLED]
+        return [*(category.label for facet in self.taxonomy.issue_facets[:1] for category in facet.values), _WAITING]
 
     @property
     def _outcome(self) -> pd.Series:
         """What the first question about issues as a whole found of each of them, by its label."""
         for facet in self.taxonomy.issue_facets:
-            return self.issues[facet.id].astype(object).map(facet.label, na_action="ignore").fillna(_UNLABELLED)
-        return pd.Series(_UNLABELLED, index=self.issues.index)
+            return self.issues[facet.id].astype(object).map(facet.label, na_action="ignore").fillna(_WAITING)
+        return pd.Series(_WAITING, index=self.issues.index)
 
     @property
     def _fiction(self) -> str:

@@ -20,7 +20,7 @@ from pipeline.errors import RedefectError
 
 # Okabe & Ito's palette, ordered so that lightness alternates.
 _COLOURS = ["#0072B2", "#F0E442", "#D55E00", "#56B4E9", "#000000", "#CC79A7", "#009E73", "#E69F00"]
-_HATCHES = ["", "///", "...", "xxx", "\\\\\\", "++", "oo", "--"]
+_HATCHES = ["", "///", "---", "xxx", "\\\\\\", "++", "|||", "//"]  # lines only: dots and rings make an SVG three times as large
 _STYLE: dict[Any, Any] = {  # keys are matplotlib's own
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 8,
