@@ -79,7 +79,7 @@ def bars(distribution: Distribution) -> Chart:
         for position, (high, n) in enumerate(zip(frame["high"].fillna(0), frame["n"], strict=True)):
             axes.text(float(high) + 0.01, position, f"n = {n}", va="center")
         axes.set_yticks(y, frame["label"])
-        axes.invert_yaxis()
+        axes.set_ylim(len(frame) - 0.4, -0.6)
         axes.set_xlim(0, min(1.15, np.nanmax([*frame["high"], 0.1]) + 0.12))
         axes.xaxis.set_major_formatter(_percent)
         axes.set_xlabel("share of defects, with 95 % interval")
