@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analyze.results import Sentences, crosstab, distribution, independence
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_share, crosstab, distribution, independence
 from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
@@ -94,3 +94,25 @@ def test_sentences_show_as_text_and_as_html_in_which_data_stay_text() -> None:
     said = Sentences(["1 of 2 <script>alert(1)</script> & more.", "Second."])
     assert str(said) == "1 of 2 <script>alert(1)</script> & more.\nSecond."
     assert said._repr_html_() == "<p>1 of 2 &lt;script&gt;alert(1)&lt;/script&gt; &amp; more.</p><p>Second.</p>"
+
+
+def test_a_titled_frame_shows_all_of_a_long_cell_and_escapes_what_it_shows() -> None:
+    hostile = "<script>alert(1)</script>"
+    table = TitledFrame(f"Title {hostile}", pd.DataFrame({hostile: ["x" * 200, hostile]}), note=hostile)
+    html = table._repr_html_()
+    assert "x" * 200 in html
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") == 4
+    assert str(table).startswith("Title <script>")
+
+
+def test_a_gallery_shows_its_results_one_after_the_other(demo: OpenStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    gallery = Gallery([demo.distribution("stage"), Sentences(["One."])])
+    gallery._ipython_display_()  # outside of a notebook, it is printed
+    assert capsys.readouterr().out == f"{demo.distribution('stage')}\nOne.\n"
+    assert str(gallery) == f"{demo.distribution('stage')}\n\nOne."
+
+
+def test_shares_are_written_with_their_interval() -> None:
+    assert counted_share(203, 348) == "58.3 % [53.1, 63.4]"
+    assert counted_share(0, 0) == ""
