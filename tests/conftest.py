@@ -25,6 +25,7 @@ from pipeline.taxonomy import Taxonomy, read_taxonomy
 if TYPE_CHECKING:
     from contracts import OpenApi
     from graphql import GraphQLSchema
+    from reports import Told
 
 CHECKOUT = Path(pipeline.__file__).parent.parent
 SHARED = Path(os.environ.get("REDEFECT_SHARED", CHECKOUT.parent / "shared"))
@@ -136,6 +137,15 @@ def published(tmp_path_factory: pytest.TempPathFactory, study_data: Path) -> Ope
     root = make_root(tmp_path_factory.mktemp("published") / "root")
     fetch_study_data(read_study(root / "data" / "studies" / "cv-reengineering.toml"), study_data, say=lambda _: None)
     return _opened(root, "cv-reengineering")
+
+
+@pytest.fixture(scope="session")
+def harmful(tmp_path_factory: pytest.TempPathFactory) -> "Told":
+    """The demo with threads in it that mean harm: its notebooks, executed, and its report."""
+    import reports
+
+    folder = reports.once(tmp_path_factory, "harmful", reports.harmful_demo)
+    return reports.Told(folder, "demo", folder / "notebooks", folder / "report")
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""What the report shows, and that nothing in it does what a stranger wrote. How it looks and acts is in tests/browser."""
+
+import re
+
+import lxml.html
+import pytest
+from conftest import Run
+from reports import ELSEWHERE, FORMULA, NUMBER, READABLE, SAFE, Told
+
+from pipeline.errors import RedefectError
+from pipeline.export.report import notebook_page, report
+from pipeline.export.tables import study_tables
+from pipeline.models import shipped_model
+from pipeline.openstudy import OpenStudy
+
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\\u001b|\\u009b")
+
+
+@pytest.fixture(scope="module")
+def pages(harmful: Told) -> dict[str, lxml.html.HtmlElement]:
+    return {path.name: lxml.html.fromstring(path.read_bytes().decode()) for path in sorted(harmful.report.glob("*.html"))}
+
+
+def rows(page: lxml.html.HtmlElement, place: str) -> list[list[str]]:
+    return [[" ".join(cell.text_content().split()) for cell in row] for row in page.xpath(f"{place}//tbody/tr")]
+
+
+def test_there_is_a_page_a_notebook_and_every_link_and_picture_leads_to_a_file(
+    harmful: Told, pages: dict[str, lxml.html.HtmlElement]
+) -> None:
+    assert {f"{path.stem}.html" for path in harmful.notebooks.glob("*.ipynb")} < set(pages)
+    for page in pages.values():
+        for link in page.xpath("//@href | //@src"):
+            if not link.startswith(("https://github.com/", "#")):
+                assert (harmful.report / link).is_file(), link
+            elif link.startswith("#"):
+                assert page.get_element_by_id(link[1:]) is not None
+
+
+def test_every_defect_has_a_row_that_links_to_its_issue_and_tells_its_labels(
+    harmful: Told, pages: dict[str, lxml.html.HtmlElement]
+) -> None:
+    found = rows(pages["defects.html"], "//table")
+    assert len(found) == len(harmful.study.defects)
+    links = pages["defects.html"].xpath("//tbody//a")
+    assert {link.get("href").partition("/issues/")[0] for link in links} == {
+        f"https://github.com/{name}" for name in harmful.study.defects["repository"].unique() if name != ELSEWHERE
+    }
+    assert {link.get("rel") for link in links} == {"noopener noreferrer"}
+    (row,) = [row for row in found if row[0] == f"{SAFE}#{NUMBER}"]
+    assert row[1].startswith(READABLE)
+    assert row[2:] == [
+        harmful.study.taxonomy.facet(f.id).label(harmful.study.defects[f.id].iloc[0])
+        for f in harmful.study.taxonomy.defect_facets
+    ]
+
+
+def test_the_overview_holds_the_findings_and_what_each_notebook_found(
+    harmful: Told, pages: dict[str, lxml.html.HtmlElement]
+) -> None:
+    findings = rows(pages["index.html"], "//table")
+    assert [row[0] for row in findings] == harmful.study.findings()["statement"].tolist()
+    said = pages["index.html"].xpath("//section[h3/a[@href='90-harm.html']]//li")
+    assert [item.text_content() for item in said][-1] == "The last word."
+    assert "fictional" in pages["index.html"].text_content()
+
+
+def test_headers_of_tables_say_what_they_head_and_pictures_what_they_show(pages: dict[str, lxml.html.HtmlElement]) -> None:
+    for name, page in pages.items():
+        assert page.xpath("//th[not(@scope)]") == [], name
+        assert page.xpath("//table[not(ancestor::*[@role='region'][@tabindex='0'])]") == [], name
+        assert page.xpath("//img[not(normalize-space(@alt)) or @alt='a figure']") == [], name
+
+
+def test_no_page_runs_or_loads_what_a_stranger_wrote_and_all_of_it_can_be_read(pages: dict[str, lxml.html.HtmlElement]) -> None:
+    for name, page in pages.items():
+        scripts = [script.get("src") for script in page.iter("script")]
+        assert scripts == (["report.js"] if name == "defects.html" else []), name
+        assert page.xpath("//iframe | //object | //embed | //style | //svg | //@style | //@*[starts-with(name(), 'on')]") == [], (
+            name
+        )
+        assert [link for link in page.xpath("//@href") if "javascript" in link.lower()] == [], name
+        policy = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
+        assert policy == ["default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'"], name
+    for name in ("defects.html", "90-harm.html"):
+        assert READABLE in pages[name].text_content()
+        assert "<script>window.ran = 1; alert(1)</script>" in pages[name].text_content()
+        assert FORMULA in pages[name].text_content()
+
+
+def test_nothing_steers_a_terminal_and_no_name_of_a_person_is_told(harmful: Told) -> None:
+    made = [*harmful.report.glob("*.html"), *harmful.notebooks.glob("*.ipynb")]
+    assert made
+    for path in made:
+        text = path.read_text(encoding="utf-8")
+        assert STEERING.search(text) is None, path
+    for path in harmful.report.glob("*.html"):
+        assert "@ada" not in path.read_text(encoding="utf-8"), path
+
+
+def test_tables_for_papers_and_spreadsheets_hold_what_means_harm_as_text(harmful: Told) -> None:
+    tables = study_tables(harmful.study)
+    assert any(ELSEWHERE.encode() in table.to_csv().replace(b'""', b'"') for table in tables)
+    for table in tables:
+        data, paper = table.to_csv().decode(), table.to_latex().decode()
+        assert STEERING.search(data.replace("\n", "")) is None
+        assert STEERING.search(paper.replace("\n", "")) is None
+        assert not re.search(r'(^|,)"?=cmd', data, re.MULTILINE), table.name
+        assert r"\input" not in paper
+        assert "<b>" not in paper
+
+
+def test_a_report_is_the_same_bytes_again(harmful: Told) -> None:
+    executed = {path.name: path.read_bytes() for path in sorted(harmful.notebooks.glob("*.ipynb"))}
+    again = report(harmful.study, executed, shipped_model())
+    there = {path.name: path.read_bytes() for path in harmful.report.iterdir() if path.name != "SHA256SUMS"}
+    assert again == there
+
+
+def test_the_first_page_is_small_and_none_is_large(harmful: Told) -> None:
+    sizes = {path.name: path.stat().st_size for path in harmful.report.glob("*.html")}
+    assert sizes["index.html"] < 500_000
+    assert max(sizes.values()) < 1_500_000
+
+
+def test_a_study_without_texts_model_or_findings_says_so(demo: OpenStudy, harmful: Told) -> None:
+    (content,) = [path.read_bytes() for path in harmful.notebooks.glob("90-*.ipynb")]
+    page = report(demo, {"90-harm.ipynb": content}, None)["classifier.html"].decode()
+    assert "There is no model in data/models: make one by `make train`." in page
+
+
+def test_what_is_no_notebook_is_named() -> None:
+    with pytest.raises(RedefectError, match=r"01-corpus\.ipynb: is no Jupyter notebook"):
+        notebook_page("01-corpus.ipynb", b'{"cells": 1}')
+
+
+def test_a_report_without_executed_notebooks_asks_for_them(redefect: Run) -> None:
+    redefect("import", "threads", "data/demo/threads")
+    redefect("import", "study")
+    done = redefect("report", expect=1)
+    assert "data/build/demo/notebooks: there is no such folder; run `redefect notebooks --study demo` first." in done.stderr
