@@ -181,7 +181,7 @@ def _overview(study: OpenStudy) -> dict[str, Any]:
         "issues in the sample": f"{len(issues):,}",
         "labelled defects": f"{len(study.defects):,}",
         "facets a defect": f"{len(study.taxonomy.defect_facets)}",
-        "issues opened in": f"{opened.min()} to {opened.max()}" if len(opened) else "",
+        "when issues were opened": f"{opened.min()}–{opened.max()}" if len(opened) else "",
     }
     cells = ""
     if study.study.reference.figures:
@@ -254,7 +254,7 @@ def _classifier(study: OpenStudy, model: Path | None) -> dict[str, Any]:
     ]
     threads = _drawn_threads(study)
     about = [
-        f"{len(threads)} threads, drawn at random from the study's issues. Beside each guess stands what people labelled, of all "
+        f"{len(threads)} threads, drawn at random from the study's issues. Beside each guess stand the study's labels, of all "
         "defects of the issue. Names of people are replaced."
         if threads
         else "The store holds no texts of this study's issues, so that there is nothing to read and nothing to mark."
@@ -397,12 +397,16 @@ def _accessible(text: str, pictures: Mapping[str, bytes]) -> tuple[Markup, tuple
     """
     root: HtmlElement = lxml.html.fragment_fromstring(text, create_parent="div")
     headings: list[tuple[str, str]] = []
-    heading, tables = "", 0
+    heading, tables, figures, outputs = "", 0, 0, 0
     for element in list(root.iter("h1", "h2", "table", "img")):
         if element.tag == "table":
             tables += 1
             _frame(element, f"Table {tables}: {heading}")
         elif element.tag == "img":
+            figures += 1
+            around = element.getparent()
+            if around is not None:
+                _let_scroll(around, f"Figure {figures}: {heading}")
             size = _SIZE.search(pictures.get(str(element.get("src")), b"")[:2000])
             if size is not None:
                 element.set("height", f"{float(size[1]) * _POINT:.0f}")
@@ -414,8 +418,8 @@ def _accessible(text: str, pictures: Mapping[str, bytes]) -> tuple[Markup, tuple
                 headings.append((f"part-{len(headings) + 1}", heading))
     for frame in root.iter("pre"):
         if frame.get("tabindex"):
-            frame.set("role", "region")
-            frame.set("aria-label", "Output")
+            outputs += 1
+            _let_scroll(frame, f"Output {outputs}")
     return Markup(lxml.html.tostring(root, encoding="unicode")), tuple(headings)  # noqa: S704 (all of it was escaped or sanitised)
 
 
@@ -430,8 +434,15 @@ def _frame(table: HtmlElement, label: str) -> None:
         if _NUMBER.fullmatch(cell.text_content().strip()):
             cell.set("class", "n")
     parent, tail = table.getparent(), table.tail
-    frame = lxml.html.Element("div", {"class": "table", "role": "region", "aria-label": label, "tabindex": "0"})
+    frame = lxml.html.Element("div", {"class": "table"})
+    _let_scroll(frame, label)
     if parent is not None:
         parent.replace(table, frame)
     table.tail, frame.tail = None, tail
     frame.append(table)
+
+
+def _let_scroll(frame: HtmlElement, label: str) -> None:
+    """Let a keyboard reach what is wider than a narrow screen."""
+    for name, value in (("role", "region"), ("aria-label", label), ("tabindex", "0")):
+        frame.set(name, value)

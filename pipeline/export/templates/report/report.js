@@ -47,5 +47,8 @@ for (const heading of table.tHead.rows[0].cells) {
 }
 filters.addEventListener("input", filter);
 filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("reset", () => setTimeout(filter)); // after the fields are empty
+filters.querySelector("button").addEventListener("click", () => {
+  filters.reset();
+  filter();
+});
 filters.hidden = false;
