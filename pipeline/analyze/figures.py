@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.analyze.results import Crosstab, Distribution
+from pipeline.analyze.results import Crosstab, Distribution, share_text
 from pipeline.errors import RedefectError
 
 # Okabe & Ito's palette, ordered so that lightness alternates.
@@ -32,6 +32,7 @@ _STYLE: dict[Any, Any] = {  # keys are matplotlib's own
     "axes.spines.right": False,
 }
 _WIDTH = 7.0  # inches: the text width of common journals
+_TOLD = 3  # of the largest values, so many in a description
 
 
 class Chart(Figure):
@@ -84,6 +85,11 @@ def bars(distribution: Distribution) -> Chart:
         axes.xaxis.set_major_formatter(_percent)
         axes.set_xlabel("share of defects, with 95 % interval")
         axes.set_title(distribution.title)
+    most = frame[frame["n"] > 0].sort_values("n", ascending=False, kind="stable").head(_TOLD)
+    told = [
+        f"{row['label']} {share_text(row['share'], row['low'], row['high'])} (n = {row['n']})" for row in most.to_dict("records")
+    ]
+    figure.description = f"Bar chart. {distribution.title}. The most frequent of {len(frame)} categories: {', '.join(told)}."
     return figure
 
 
@@ -99,6 +105,13 @@ def grouped_bars(table: Crosstab, title: str | None = None) -> Chart:
         axes.margins(x=0.08, y=0.01)
         axes.legend(title=table.rows.title, loc="lower right", frameon=False)
         axes.set_title(table.titled(title) if title else table.title)
+    told = [
+        f"{table.columns.label(column)} {present[column].sum()}, of which "
+        + ", ".join(f"{table.rows.label(row)} {n}" for row, n in _largest(present[column]))
+        for column in order[:_TOLD]
+    ]
+    shown = table.titled(title) if title else table.title
+    figure.description = f"Grouped bars. {shown}. The largest of {len(order)} groups: {'; '.join(told)}."
     return figure
 
 
@@ -112,6 +125,13 @@ def stacked_bars(table: Crosstab, title: str | None = None) -> Chart:
         axes.set_yticks(np.arange(len(present)), [_legend(table, row) for row in present.index])
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         axes.set_title(table.titled(title) if title else table.title)
+    told = [
+        f"{_legend(table, row)}: "
+        + ", ".join(f"{table.columns.label(column)} {n / present.loc[row].sum():.1%}" for column, n in _largest(present.loc[row]))
+        for row in present.index
+    ]
+    shown = table.titled(title) if title else table.title
+    figure.description = f"Stacked bars. {shown}. The largest parts: {'; '.join(told)}."
     return figure
 
 
@@ -183,6 +203,13 @@ def learning_curves(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
             axes.set(xlim=(0, None), ylim=(min(-0.05, rows["low"].min()), 1))
         figure.supxlabel("labelled threads learnt from")
         figure.supylabel("kappa")
+    last = table.sort_values("threads", kind="stable").groupby("facet").last()
+    told = [
+        f"{title} {last['kappa'][f]:.2f} [{last['low'][f]:.2f}, {last['high'][f]:.2f}]"
+        for f, title in titles.items()
+        if f in last.index
+    ]
+    figure.description = f"Learning curves, a panel a facet. Kappa after {last['threads'].max():.0f} threads: {', '.join(told)}."
     return figure
 
 
@@ -250,6 +277,11 @@ def _panels(titles: Mapping[str, str], table: pd.DataFrame) -> tuple[Chart, Iter
     for axes, title in zip(grid, titles.values(), strict=False):
         axes.set_title(title)
     return figure, ((axes, table[table["facet"] == facet]) for axes, facet in zip(grid, titles, strict=False))
+
+
+def _largest(counts: "pd.Series[int]") -> list[tuple[str, int]]:
+    most = counts[counts > 0].sort_values(ascending=False, kind="stable").head(_TOLD)
+    return [(str(category), int(n)) for category, n in most.items()]
 
 
 def _legend(table: Crosstab, row: str) -> str:

@@ -433,6 +433,11 @@ def _frame(table: HtmlElement, label: str) -> None:
     for cell in table.iter("td"):
         if _NUMBER.fullmatch(cell.text_content().strip()):
             cell.set("class", "n")
+    rows = [list(row) for row in table.iterfind("tbody/tr")]
+    if len(heads := list(table.iterfind("thead/tr"))) == 1 and rows:
+        for place, head in enumerate(heads[0]):
+            if all(place < len(row) and row[place].get("class") == "n" for row in rows):
+                head.set("class", "n")
     parent, tail = table.getparent(), table.tail
     frame = lxml.html.Element("div", {"class": "table"})
     _let_scroll(frame, label)

@@ -99,3 +99,22 @@ def test_a_chart_shows_itself_in_a_notebook_as_svg_with_its_description(demo: Op
     shown, about = chart._repr_mimebundle_()
     assert shown["image/svg+xml"] == chart.to_bytes("svg").decode()
     assert shown["text/plain"] == about["image/svg+xml"]["alt"] == "what it shows"
+
+
+def test_what_bars_show_is_told_in_words_with_the_largest_numbers(demo: OpenStudy) -> None:
+    assert demo.distribution("stage").plot().description == (
+        "Bar chart. Stage (n = 152; fictional data). The most frequent of 4 categories: Environment 41.4 % [33.9, 49.4] "
+        "(n = 63), Training 25.0 % [18.8, 32.4] (n = 38), Data pipeline 20.4 % [14.8, 27.5] (n = 31)."
+    )
+    table = demo.crosstab("stage", "symptom")
+    largest = table.counts.sum().idxmax()
+    within = table.counts[largest].idxmax()
+    told = table.plot("grouped").description
+    assert told.startswith("Grouped bars. Symptom by stage (n = 152; fictional data). The largest of ")
+    name, n = table.columns.label(largest), table.counts[largest]
+    assert f"{name} {n.sum()}, of which {table.rows.label(within)} {n.max()}" in told
+    share = table.counts.loc["environment", largest] / table.counts.loc["environment"].sum()
+    assert f"Environment (n = 63): {name} {share:.1%}" in table.plot("stacked").description
+    assert learning_curves(ANSWERS, TITLES).description == (
+        "Learning curves, a panel a facet. Kappa after 400 threads: Stage 0.40 [0.30, 0.95], Symptom 0.40 [0.30, 0.95]."
+    )
