@@ -95,6 +95,34 @@ class Rating:
     category: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one person says in an interview until another speaks; `turn` counts from 1, the interviewer's included.
+
+    `speaker` is who it is in the transcript, empty for what stands before the first; `role` is `interviewer`, or what the one
+    who answers is, and empty where nobody speaks.
+    """
+
+    transcript: str
+    turn: int
+    speaker: str
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A theme that a coder sees in a turn of an interview, and to which phase of the work it belongs, if that is said."""
+
+    transcript: str
+    turn: int
+    coder: str
+    kind: str
+    theme: str
+    phase: str | None = None
+    confidence: str | None = None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Flaw:
     """A flaw of real data that was handled in the open: where it is, what it is, and what was done about it."""

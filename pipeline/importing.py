@@ -15,19 +15,22 @@ from pipeline import __version__
 from pipeline.annotate.annotation import Annotation
 from pipeline.annotate.filled_sheets import read_annotation_file
 from pipeline.cells import rearm
+from pipeline.collect.codings import read_codings
 from pipeline.collect.denchmark import read_denchmark
 from pipeline.collect.download import check_study_data
 from pipeline.collect.json_lines import read_json_lines
 from pipeline.collect.label_files import read_labels
 from pipeline.collect.rater_sheets import read_rater_sheets
 from pipeline.collect.study_tables import read_label_table, read_set_aside_table
+from pipeline.collect.transcripts import read_transcripts
 from pipeline.errors import RedefectError
-from pipeline.facts import Count, Flaw, ImportReport, IssueReference, Label, RepositoryFacts
+from pipeline.facts import Count, Flaw, ImportReport, IssueReference, Label, RepositoryFacts, Turn
 from pipeline.files import sha256
 from pipeline.store import write
 from pipeline.store.counts import label_sources, stored
 from pipeline.store.session import Store
 from pipeline.study import (
+    CodingsSource,
     LabelsSource,
     LabelTableSource,
     RaterSheetsSource,
@@ -35,8 +38,10 @@ from pipeline.study import (
     Source,
     Study,
     ThreadsSource,
+    TranscriptsSource,
 )
 from pipeline.taxonomy import Taxonomy
+from pipeline.themes import read_themes
 from pipeline.thread import Thread
 
 Progress = Callable[[Iterable[Thread]], Iterable[Thread]]
@@ -166,15 +171,15 @@ def read_threads(path: Path, report: Callable[[Flaw], None]) -> Iterator[Thread]
 
 
 def study_inputs(study: Study) -> list[Path]:
-    """Return the files that a study's import reads, sorted: the study file, its taxonomy, and all files of its sources."""
-    paths = [study.path, study.taxonomy_path, *annotation_files(study)]
+    """Return the files that a study's import reads, sorted: its file, taxonomy and themes, and all files of its sources."""
+    paths = [study.path, study.taxonomy_path, *annotation_files(study), *map(study.themes_path, study.codings)]
     for source in study.sources:
         path = study.root / source.path
         if path.is_dir():
             paths += [p for p in path.rglob("*") if p.is_file()]
         elif path.is_file():
             paths.append(path)
-        else:
+        elif not (isinstance(source, TranscriptsSource) and source.optional):
             raise RedefectError(f"{path}: there is no such file or folder, and study '{study.name}' reads it.")
     return sorted(set(paths))
 
@@ -232,7 +237,7 @@ def read_flaws(study: Study) -> list[Flaw] | None:
 def project_labels(study: Study) -> list[Label]:
     """Return the project's own labels in `data/annotations`, by the names of a study's taxonomy."""
     taxonomy = study.read_taxonomy()
-    paths = sorted((study.root / "data" / "annotations").glob("*.csv"))
+    paths = sorted((study.root / "data" / "annotations").glob("labels*.csv"))
     return [label for path in paths for label in read_labels(path, taxonomy, ignore)]
 
 
@@ -262,6 +267,17 @@ def _import_source(
         ratings = read_rater_sheets(path, source.sheets, taxonomy, report.flaws.append)
         report.changed += write.put_ratings(connection, ratings, source.path)
         report.counts.append(Count(name, "ratings", len(ratings), stored(connection, source.path)["ratings"]))
+    elif isinstance(source, TranscriptsSource):
+        turns = _turns(study, source)
+        if not turns:
+            report.flaws.append(Flaw(name, "the whole folder", "is not there", "codings are read without what was said"))
+        report.changed += write.put_turns(connection, turns, source.path)
+        report.counts.append(Count(name, "turns", len(turns), stored(connection, source.path)["turns"]))
+    elif isinstance(source, CodingsSource):
+        roles = {(t.transcript, t.turn): t.role for transcripts in study.transcripts for t in _turns(study, transcripts)}
+        codings = read_codings(path, read_themes(study.themes_path(source)), roles)
+        report.changed += write.put_codings(connection, codings, source.path)
+        report.counts.append(Count(name, "codings", len(codings), stored(connection, source.path)["codings"]))
     elif isinstance(source, LabelTableSource | SetAsideSource):
         if isinstance(source, LabelTableSource):
             table = read_label_table(path, source, taxonomy, report.flaws.append)
@@ -287,6 +303,11 @@ def _import_source(
         report.counts.append(Count(name, "rows", table.rows, there[rows]))
         report.counts.append(Count(name, "issues", len(table.issues), there["issues"]))
         report.counts.append(Count(name, "repositories", len(table.repositories), there["repositories"]))
+
+
+def _turns(study: Study, source: TranscriptsSource) -> list[Turn]:
+    folder = study.root / source.path
+    return [] if source.optional and not folder.exists() else read_transcripts(folder, source)
 
 
 def _import_threads(connection: Connection, path: Path, name: str, report: ImportReport, progress: Progress) -> None:

@@ -19,6 +19,7 @@ RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A
 RepositoryKind = Literal["solo", "zoo"]
 State = Literal["open", "closed", "all"]
 Share = Annotated[float, Field(ge=0, le=1)]
+Role = Literal["leader", "contributor", "practitioner"]
 
 
 class Repository(Document):
@@ -139,18 +140,51 @@ class RaterSheetsSource(Document):
     sheets: list[RaterSheet] = Field(min_length=2)
 
 
+class TranscriptsSource(Document):
+    """Transcripts of interviews: a folder of text files, an interview a file.
+
+    `interviewer` is what files call the one who asks when they do but number their speakers. `roles` says what those are who
+    answer, by the file's name without its ending, where neither the file's speakers nor its name tell, or where they tell less.
+    Transcripts that are `optional` may be missing: interviews are not everybody's to pass on.
+    """
+
+    kind: Literal["transcripts"]
+    path: str
+    interviewer: str = "Speaker 1"
+    roles: dict[str, Role] = {}
+    optional: bool = False
+
+
+class CodingsSource(Document):
+    """Codings by reference, a row a code: transcript,turn,coder,kind,theme,phase,confidence.
+
+    `themes` is a file of `taxonomy/`, `coders` says who they are: what to bear in mind wherever their agreement is shown.
+    """
+
+    kind: Literal["codings"]
+    path: str
+    themes: str = Field(default="challenges", pattern=r"^[a-z0-9-]+$")
+    coders: str = Field(min_length=1)
+
+
 Source = Annotated[
-    ThreadsSource | LabelsSource | LabelTableSource | SetAsideSource | RaterSheetsSource, Field(discriminator="kind")
+    ThreadsSource | LabelsSource | LabelTableSource | SetAsideSource | RaterSheetsSource | TranscriptsSource | CodingsSource,
+    Field(discriminator="kind"),
 ]
 
 
 class DownloadedFile(Document):
-    """A file to fetch: `path` below the download's base, and what its bytes must hash to."""
+    """A file to fetch: `path` below the download's base, what its bytes must hash to, and the `folder` it goes to, if it has one.
+
+    One that is `optional` may be missing from a local folder.
+    """
 
     path: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    folder: str = ""
+    optional: bool = False
 
-    @field_validator("path")
+    @field_validator("path", "folder")
     @classmethod
     def _stays_below_the_base(cls, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
@@ -158,9 +192,9 @@ class DownloadedFile(Document):
         return path
 
     @property
-    def name(self) -> str:
-        """The file's name without its folders."""
-        return Path(self.path).name
+    def place(self) -> Path:
+        """Where the file is kept, below the download's folder."""
+        return Path(self.folder) / Path(self.path).name
 
 
 class Download(Document):
@@ -266,6 +300,16 @@ class Study(Document):
         return self.root / "taxonomy" / f"{self.taxonomy}.yaml"
 
     @property
+    def transcripts(self) -> list[TranscriptsSource]:
+        """Where the study's interviews are."""
+        return [source for source in self.sources if isinstance(source, TranscriptsSource)]
+
+    @property
+    def codings(self) -> list[CodingsSource]:
+        """Where the codings of the study's interviews are."""
+        return [source for source in self.sources if isinstance(source, CodingsSource)]
+
+    @property
     def lexicon_path(self) -> Path:
         """The file of written rules for the study's taxonomy, which need not exist."""
         return self.taxonomy_path.parent / "lexicons" / self.taxonomy_path.name
@@ -352,6 +396,10 @@ class Study(Document):
     def read_taxonomy(self) -> Taxonomy:
         """Read the study's taxonomy file."""
         return read_taxonomy(self.taxonomy_path)
+
+    def themes_path(self, source: CodingsSource) -> Path:
+        """Return the file of the themes by which interviews were coded."""
+        return self.taxonomy_path.parent / f"{source.themes}.yaml"
 
 
 def read_study(path: Path) -> Study:

@@ -16,6 +16,9 @@ from rapidfuzz import fuzz, process
 from pipeline.documents import Document, read_yaml
 from pipeline.errors import RedefectError
 
+Where = dict[str, list[str]]
+"""Facet to categories: a defect matches if each facet named has one of its categories."""
+
 
 class Source(Document):
     """Where something was published."""

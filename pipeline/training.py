@@ -140,7 +140,7 @@ def _held_out(facets: FacetClassifier, labelled: Labelled) -> dict[str, dict[str
 
 
 def _hashes(study: Study, gate_data: Path | None) -> dict[str, str]:
-    paths = [*study_inputs(study), study.lexicon_path, *sorted((study.root / "data" / "annotations").glob("*.csv"))]
+    paths = [*study_inputs(study), study.lexicon_path, *sorted((study.root / "data" / "annotations").glob("labels*.csv"))]
     if gate_data is not None:
         paths += [gate_data / TRAIN, gate_data / TEST]
     return {relative(study, path): sha256(path) for path in sorted(set(paths)) if path.is_file()}

@@ -95,6 +95,8 @@ def make_root(folder: Path) -> Path:
     shutil.copytree(CHECKOUT / "taxonomy", folder / "taxonomy")
     for part in ("studies", "demo", "reference"):
         shutil.copytree(CHECKOUT / "data" / part, folder / "data" / part)
+    (folder / "data" / "annotations").mkdir()
+    shutil.copy2(CHECKOUT / "data" / "annotations" / "interview-codings.csv", folder / "data" / "annotations")
     return folder
 
 

@@ -13,14 +13,13 @@ from pipeline.analyze.reference import (
     KappaFinding,
     PublishedFigures,
     ShareFinding,
-    Where,
 )
 from pipeline.analyze.results import cross_counts
 from pipeline.annotate.coefficients import estimate
 from pipeline.annotate.units import ROW_INDEX, by_position, from_ratings
 from pipeline.errors import RedefectError
 from pipeline.intervals import wilson
-from pipeline.taxonomy import Taxonomy, normalise
+from pipeline.taxonomy import Taxonomy, Where, normalise
 
 _RESAMPLES = 2000
 

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.documents import Document, Location
-
-Where = dict[str, list[str]]
-"""Facet to categories: a defect matches if each facet named has one of its categories."""
+from pipeline.taxonomy import Where
 
 
 class Finding(Document):

@@ -29,7 +29,8 @@ def fetch_study_data(
     Parameters
     ----------
     local_folder
-        A folder that holds the files; nothing is fetched then.
+        A folder that holds the files, laid out as the study's own folder or as their authors' is; nothing is fetched then, and
+        files that are optional may be missing.
     base_url
         Where to fetch from instead of the study file's address (a mirror).
 
@@ -43,18 +44,21 @@ def fetch_study_data(
     if study.download is None:
         raise RedefectError(f"Study '{study.name}' has no published data to fetch; it is complete as it is.")
     folder = study.root / study.download.folder
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     with requests.Session() as session:
         for file in study.download.files:
-            target = folder / file.name
+            target = folder / file.place
+            if local_folder is not None and file.optional and not target.is_file() and _in_folder(local_folder, file) is None:
+                say(f"{target}: is not in {local_folder}; left out, the study goes without it")
+                continue
+            with explained(target.parent):
+                target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_file() and sha256(target) == file.sha256:
                 say(f"{target}: is there already")
             else:
                 part = target.with_name(target.name + ".part")
                 if local_folder is not None:
-                    _copy(local_folder / file.name, part)
+                    _copy(_in_folder(local_folder, file) or local_folder / file.place, part)
                 else:
                     _fetch(session, (base_url or study.download.base_url) + quote(file.path), part)
                 _accept(part, target, file, "folder" if local_folder else "server")
@@ -74,8 +78,10 @@ def check_study_data(study: Study) -> None:
     if study.download is None:
         return
     for file in study.download.files:
-        path = study.root / study.download.folder / file.name
+        path = study.root / study.download.folder / file.place
         if not path.is_file():
+            if file.optional:
+                continue
             raise RedefectError(
                 f"{path}: there is no such file; `make study-data` fetches it, or takes it from the folder named in "
                 f"{LOCAL_FOLDER_VARIABLE}."
@@ -85,6 +91,11 @@ def check_study_data(study: Study) -> None:
                 f"{path}: has SHA-256 {found[:12]}... instead of {file.sha256[:12]}...: it is truncated or was changed; "
                 "remove it and run `make study-data`."
             )
+
+
+def _in_folder(folder: Path, file: DownloadedFile) -> Path | None:
+    """Find a file in a local folder that is laid out as the study's own is, or as the place is that the file comes from."""
+    return next((path for path in (folder / file.place, folder / file.path) if path.is_file()), None)
 
 
 def _copy(source: Path, part: Path) -> None:

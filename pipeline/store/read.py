@@ -15,6 +15,7 @@ from pipeline.thread import Comment, Thread
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"].c, _TABLES["issue"].c, _TABLES["comment"].c
 _SAMPLE, _LABEL, _RATING, _REMARK = (_TABLES[name].c for name in ("sample", "label", "rating", "remark"))
+_TURN, _CODING = (_TABLES[name].c for name in ("turn", "coding"))
 
 _NAME = (_REPOSITORY.owner + "/" + _REPOSITORY.name).label("repository")
 _KEY = ["repository", "number"]
@@ -167,6 +168,27 @@ def ratings(connection: Connection, sources: list[str]) -> pd.DataFrame:
     columns = (_RATING.round, _RATING.annotator, _RATING.row, _RATING.number, _RATING.facet, _RATING.value, _RATING.category)
     query = select(*columns).where(_RATING.source.in_(sources)).order_by(_RATING.id)
     return _frame(connection, query)
+
+
+def turns(connection: Connection, sources: list[str]) -> pd.DataFrame:
+    """Return what is said in the interviews of these sources, a row a turn, in the order in which it was said.
+
+    Columns: `transcript`, `turn` (1, 2, ...), `speaker`, `role`, `text`.
+    """
+    columns = (_TURN.transcript, _TURN.turn, _TURN.speaker, _TURN.role, _TURN.text)
+    return _sorted(_frame(connection, select(*columns).where(_TURN.source.in_(sources))), ["transcript", "turn"])
+
+
+def codings(connection: Connection, sources: list[str]) -> pd.DataFrame:
+    """Return what coders see in the interviews of these sources, a row a code.
+
+    Columns: `transcript`, `turn`, `coder`, `kind`, `theme`, `phase` and `confidence` (missing where nothing is said).
+    """
+    columns = (
+        _CODING.transcript, _CODING.turn, _CODING.coder, _CODING.kind, _CODING.theme, _CODING.phase, _CODING.confidence,
+    )  # fmt: skip
+    query = select(*columns).where(_CODING.source.in_(sources))
+    return _sorted(_frame(connection, query), ["transcript", "turn", "coder", "theme"])
 
 
 def threads(connection: Connection, repositories: list[str] | None = None) -> Iterator[Thread]:

@@ -189,6 +189,39 @@ class Rating(Base):
     __table_args__ = (UniqueConstraint("round", "annotator", "row", "facet"),)
 
 
+class Turn(Base):
+    """What one person says in an interview until another speaks; `turn` counts from 1 in its transcript.
+
+    `role` is `interviewer` or what the one who answers is, empty where nobody speaks.
+    """
+
+    __tablename__ = "turn"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transcript: Mapped[str]
+    turn: Mapped[int]
+    speaker: Mapped[str]
+    role: Mapped[str]
+    text: Mapped[str]
+    source: Mapped[str]
+    __table_args__ = (UniqueConstraint("source", "transcript", "turn"),)
+
+
+class Coding(Base):
+    """A theme that a coder sees in a turn, and the phase it belongs to; by reference, since the transcripts may be missing."""
+
+    __tablename__ = "coding"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transcript: Mapped[str]
+    turn: Mapped[int]
+    coder: Mapped[str]
+    kind: Mapped[str]
+    theme: Mapped[str]
+    phase: Mapped[str | None]
+    confidence: Mapped[str | None]
+    source: Mapped[str]
+    __table_args__ = (UniqueConstraint("source", "transcript", "turn", "coder", "theme"),)
+
+
 class Model(Base):
     """A classifier for one facet; the file that holds it is found by its digest."""
 

@@ -6,7 +6,7 @@ it added, changed or removed. Rows go in by SQLAlchemy Core, many at a time.
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, ColumnElement, Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
 
 from pipeline.errors import RedefectError
-from pipeline.facts import IssueFacts, IssueReference, Label, Rating, Remark, RepositoryFacts
+from pipeline.facts import Coding, IssueFacts, IssueReference, Label, Rating, Remark, RepositoryFacts, Turn
 from pipeline.store.schema import Base
 from pipeline.thread import Thread
 
@@ -23,6 +23,7 @@ _BATCH = 1000
 _TABLES = Base.metadata.tables
 _REPOSITORY, _ISSUE, _COMMENT = _TABLES["repository"], _TABLES["issue"], _TABLES["comment"]
 _SAMPLE, _LABEL, _RATING, _REMARK, _RUN = (_TABLES[name] for name in ("sample", "label", "rating", "remark", "run"))
+_TURN, _CODING = _TABLES["turn"], _TABLES["coding"]
 
 _THREAD_COLUMNS = (
     "title", "body", "author", "state", "created_at", "updated_at", "closed_at", "fix", "comment_count", "tracker_labels",
@@ -280,6 +281,18 @@ def put_ratings(connection: Connection, ratings: Iterable[Rating], source: str) 
         for r in ratings
     ]  # fmt: skip
     return _synchronise(connection, _RATING, ("round", "annotator", "row", "facet"), rows, _RATING.c.source == source)
+
+
+def put_turns(connection: Connection, turns: Iterable[Turn], source: str) -> int:
+    """Make the store hold exactly these turns of interviews from this source."""
+    rows = [asdict(turn) | {"source": source} for turn in turns]
+    return _synchronise(connection, _TURN, ("transcript", "turn"), rows, _TURN.c.source == source)
+
+
+def put_codings(connection: Connection, codings: Iterable[Coding], source: str) -> int:
+    """Make the store hold exactly these codings from this source."""
+    rows = [asdict(coding) | {"source": source} for coding in codings]
+    return _synchronise(connection, _CODING, ("transcript", "turn", "coder", "theme"), rows, _CODING.c.source == source)
 
 
 def put_sample(connection: Connection, study: str, sample: Iterable[SampleRow], source: str, rules: Collection[str]) -> int:
