@@ -31,6 +31,29 @@ def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def newcombe(count: float, n: float, other: float, other_n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Return Newcombe's interval of the difference of two independent shares (Newcombe 1998, method 10: from Wilson's).
+
+    Parameters
+    ----------
+    count, n
+        How many of how many.
+    other, other_n
+        Of the group whose share is taken off.
+
+    Returns
+    -------
+    Bounds between -1 and 1; both are NaN when a group is empty.
+    """
+    (low, high), (other_low, other_high) = wilson(count, n, level), wilson(other, other_n, level)
+    if math.isnan(low) or math.isnan(other_low):
+        return math.nan, math.nan
+    share, taken = count / n, other / other_n
+    difference = share - taken
+    below, above = math.hypot(share - low, other_high - taken), math.hypot(high - share, taken - other_low)
+    return max(-1.0, difference - below), min(1.0, difference + above)
+
+
 def cramers_v(chi2: float, n: int, rows: int, columns: int, level: float = LEVEL) -> tuple[float, float, float]:
     """Return Cramer's V and its interval.
 

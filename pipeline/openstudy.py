@@ -16,6 +16,7 @@ from pipeline.analyze import findings as analysis
 from pipeline.analyze.checklist import Checklist, make_checklist, read_checks
 from pipeline.analyze.corpus import Corpus
 from pipeline.analyze.figures import Chart, draw
+from pipeline.analyze.interviews import Interviews
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
 from pipeline.analyze.results import Crosstab, Distribution, Sentences, crosstab, distribution
 from pipeline.annotate import raters
@@ -32,6 +33,7 @@ from pipeline.store import read
 from pipeline.store.session import Store, database_url
 from pipeline.study import Study, find_study, read_study
 from pipeline.taxonomy import Taxonomy
+from pipeline.themes import read_themes
 from pipeline.thread import Thread
 
 
@@ -124,6 +126,16 @@ class OpenStudy:
         with self._store.reading() as connection:
             found = read.threads(connection, sorted({repository for repository, _ in wanted}))
             return [thread for thread in found if (thread.repository, thread.number) in wanted]
+
+    @cached_property
+    def interviews(self) -> Interviews:
+        """What is said in the study's interviews, what coders see in it, and what of it shows in the tracker."""
+        study = self.study
+        with self._store.reading() as connection:
+            turns = read.turns(connection, [source.path for source in study.transcripts])
+            codings = read.codings(connection, [source.path for source in study.codings])
+        themes = [read_themes(study.themes_path(source)) for source in study.codings]
+        return Interviews(study, self.taxonomy, themes[0] if themes else None, turns, codings, self.defects)
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

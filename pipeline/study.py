@@ -355,6 +355,9 @@ class Study(Document):
                 ("selection", "largest_zoos"),
                 "limits a random draw, and none is asked for; give random_share_of_largest_zoos, or remove this key.",
             )
+        codings = [i for i, source in enumerate(self.sources) if isinstance(source, CodingsSource)]
+        for i in codings[1:]:
+            yield ("sources", i, "kind"), "a study has one file of codings; put all coders into that."
         names: set[str] = set()
         for i, figure in enumerate(self.figures):
             if figure.name in names:

@@ -112,16 +112,15 @@ def evaluate(turns: pd.DataFrame, proposed: pd.DataFrame, coded: pd.DataFrame, t
     their 95 % Wilson intervals (`precision_low` and so on), and `f1` with the percentile bootstrap's over
     interviews (missing for one interview).
     """
-    unit = pd.MultiIndex.from_frame(turns[["transcript", "turn"]])
+    unit = list(zip(turns["transcript"], turns["turn"], strict=True))
     clusters, names = pd.factorize(turns["transcript"], sort=True)
     share = np.full(len(names), 1 / max(len(names), 1))
     weights = np.random.default_rng(seed).multinomial(len(names), share, size=RESAMPLES) if len(names) > 1 else None
 
     def has(frame: pd.DataFrame, wanted: Sequence[str]) -> np.ndarray:
         of = frame[frame["theme"].isin(wanted)]
-        return (
-            np.asarray(unit.isin(pd.MultiIndex.from_frame(of[["transcript", "turn"]]))) if len(of) else np.zeros(len(unit), bool)
-        )
+        there = set(zip(of["transcript"], of["turn"], strict=True))
+        return np.array([turn in there for turn in unit], dtype=bool)
 
     rows = []
     for theme, wanted in [*((theme, [theme]) for theme in themes), ("any", list(themes))]:
