@@ -58,11 +58,12 @@ class Theme(Document):
 
 
 class Phase(Document):
-    """A phase of the work to which what is said belongs."""
+    """A phase of the work to which what is said belongs; `shows` are the defects that lie there, if the tracker tells."""
 
     id: str = _Id
     title: str
     definition: str
+    shows: Where = {}
 
 
 class Themes(Document):
@@ -144,6 +145,8 @@ def read_themes(path: Path) -> Themes:
         place = f"{path}: theme '{theme.id}'"
         for where in [c.where for c in theme.defects] + [w for e in theme.expected for w in (e.of, e.among, e.than)]:
             _check(where, taxonomy, place)
+    for phase in themes.phases:
+        _check(phase.shows, taxonomy, f"{path}: phase '{phase.id}'")
     return themes
 
 

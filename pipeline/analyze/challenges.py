@@ -12,8 +12,8 @@ import pandas as pd
 from pipeline.analyze.findings import matching
 from pipeline.annotate.coefficients import RESAMPLES
 from pipeline.intervals import newcombe, wilson
-from pipeline.taxonomy import Taxonomy
-from pipeline.themes import Theme
+from pipeline.taxonomy import Taxonomy, Where
+from pipeline.themes import Phase, Theme
 
 AS_EXPECTED, OPPOSITE, OPEN, NO_DATA = "as expected", "the opposite", "not decided", "no data"
 
@@ -127,6 +127,46 @@ def expectations(defects: pd.DataFrame, challenges: Sequence[Theme], taxonomy: T
         "challenge", "statement", "count", "n", "than_count", "than_n", "difference", "low", "high", "verdict",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def phases_and_defects(
+    votes: pd.DataFrame,
+    defects: pd.DataFrame,
+    matched: pd.DataFrame,
+    challenges: Sequence[Theme],
+    phases: Sequence[Phase],
+    taxonomy: Taxonomy,
+) -> pd.DataFrame:
+    """Compare to which phases of the work a challenge belongs, as coders see it, with where its defects lie.
+
+    Parameters
+    ----------
+    votes
+        What `pipeline.analyze.coded_turns.phases` returns. Phases that show in the same defects are one here.
+
+    Returns
+    -------
+    A row a challenge and place in the tracker: `challenge`, `where` (its categories' names); `votes` of `votes_n` turns whose
+    phase shows in the tracker at all; `count` of the challenge's `n` defects; and `defining`, whether it is looked for by this
+    facet.
+    """
+    places: dict[str, tuple[Where, list[str]]] = {}
+    for phase in phases:
+        if phase.shows:
+            name = "; ".join(", ".join(taxonomy.facet(f).label(c) for c in ids) for f, ids in phase.shows.items())
+            places.setdefault(name, (phase.shows, []))[1].append(phase.id)
+    rows = []
+    for theme in challenges:
+        said = votes[votes["theme"] == theme.id].set_index("phase")["votes"]
+        everywhere = sum(float(said[phase_ids].sum()) for _, phase_ids in places.values())
+        defining = {facet for clause in theme.defects for facet in clause.where}
+        for name, (where, phase_ids) in places.items():
+            here = matching(defects, where, taxonomy, "the code book") & matched[theme.id]
+            n = int(matched[theme.id].sum())
+            rows.append(
+                (theme.id, name, float(said[phase_ids].sum()), everywhere, int(here.sum()), n, not defining.isdisjoint(where))
+            )
+    return pd.DataFrame(rows, columns=["challenge", "where", "votes", "votes_n", "count", "n", "defining"])
 
 
 def ranking(counts: pd.DataFrame, clusters: Sequence[str], seed: int) -> pd.DataFrame:

@@ -303,7 +303,7 @@ class Interviews:
             }
         )
         note = f"A defect tells of a challenge if it matches any of its lines: this project's reading, in '{self._book.id}'."
-        return TitledFrame(f"Where challenges are looked for (n = {len(self.defects)} defects)", shown, note)
+        return TitledFrame(f"Where challenges are looked for ({self._size(self._n)})", shown, note)
 
     @_needs("codings", "challenges")
     def distributions(self, most: int = 3) -> TitledFrame:
@@ -328,7 +328,9 @@ class Interviews:
             "The categories in which they exceed the other defects most; differences in percentage points, Newcombe's intervals. "
             "By definition: the challenge is looked for by this facet, so that a difference is no finding."
         )
-        return TitledFrame("What defects of each challenge are, and others are not", pd.DataFrame(rows), note)
+        return TitledFrame(
+            f"What defects of each challenge are, and others are not ({self._size(self._n)})", pd.DataFrame(rows), note
+        )
 
     @_needs("codings", "challenges")
     def distributions_chart(self) -> Chart:
@@ -347,7 +349,7 @@ class Interviews:
             table = table.loc[list(counts), table.sum() > 0]
             table.columns = pd.Index([facet.label(c) for c in table.columns])
             tables[facet.title] = table
-        return stacks(tables, f"Defects that tell of each challenge ({self._size(f'n = {len(self.defects)} defects')})")
+        return stacks(tables, f"Defects that tell of each challenge ({self._size(self._n)})")
 
     @_needs("codings", "challenges")
     def ranks(self) -> TitledFrame:
@@ -365,7 +367,33 @@ class Interviews:
                 }
             )
         note = "Resampled are interviews and issues. Turns and defects are different things: compare ranks, not shares."
-        return TitledFrame("What comes up most, said and reported", pd.DataFrame(rows), note)
+        return TitledFrame(self._titled("What comes up most, said and reported"), pd.DataFrame(rows), note)
+
+    @_needs("codings", "challenges")
+    def phases_and_defects(self) -> TitledFrame | Sentences:
+        """Show where in the work each challenge belongs, as it is said and as its defects are labelled."""
+        if not any(phase.shows for phase in self._book.phases):
+            return Sentences([f"'{self._book.id}' does not tell which defects belong to which phase of the work."])
+        ids = [theme.id for theme in self._challenges]
+        votes = coded_turns.phases(self.codings, ids, [phase.id for phase in self._book.phases])
+        found = challenges.phases_and_defects(
+            votes, self.defects, self._matched, self._challenges, self._book.phases, self.taxonomy
+        )
+        shown = pd.DataFrame(
+            {
+                "Challenge": found["challenge"].map(self._names),
+                "Where": [row.where + (" (by definition)" if row.defining else "") for row in _rows(found)],
+                "Said, of turns with such a phase": [
+                    f"{_brief(row.votes, row.votes_n)} (n = {row.votes_n:g})" for row in _rows(found)
+                ],
+                "Reported, of its defects": [_of(row.count, row.n) for row in _rows(found)],
+            }
+        )
+        note = (
+            "Phases that the tracker's labels have, too; others, such as understanding the problem, leave no defects. "
+            "By definition: the challenge is looked for by this facet. Wilson's intervals."
+        )
+        return TitledFrame(f"Where it is hard, and where it breaks ({self._size(self._n)})", shown, note)
 
     @_needs("codings", "challenges")
     def expectations(self) -> TitledFrame | Sentences:
@@ -387,29 +415,33 @@ class Interviews:
             "The study holds that interviews and tracker tell of the same challenges. What should then show in the tracker is "
             "this project's inference, not the study's. Percentage points, Newcombe's intervals; not decided: they hold 0."
         )
-        return TitledFrame(f"What follows, and does it (n = {len(self.defects)} defects)", shown, note)
+        return TitledFrame(f"What would follow, and does ({self._size(self._n)})", shown, note)
 
     # What a machine would propose
 
     @_needs("codings", "turns")
     def matcher(self) -> TitledFrame:
         """Show how well the code book's cues find the turns that coders code, where cues were written and elsewhere."""
+        from pipeline.classify.turns import evaluate  # loads spaCy
+
         book, answers = self._book, self._answers
         proposed = self.proposals()
         themes = [theme.id for theme in book.themes if theme.cues]
+        long = answers.loc[answers["words"] >= book.least_words, _TURN].assign(theme=themes[0])
         everybody = self.codings["coder"].nunique()
         parts = []
         for name, transcripts in self._parts:
             here = answers[answers["transcript"].isin(transcripts)]
             for who, coded in (("any coder", self._marks), ("all coders", self._marks[self._marks["coders"] == everybody])):
-                if who == "all coders" and everybody < 2:
-                    continue
-                from pipeline.classify.turns import evaluate
-
                 parts.append(evaluate(here, proposed, coded, themes, self.study.seeds.resampling).assign(part=name, who=who))
+            all_long = evaluate(here, long, self._marks[self._marks["theme"].isin(themes)].assign(theme=themes[0]), themes[:1], 0)
+            parts.append(all_long.tail(1).assign(part=name, who="long", theme="long"))
         found = pd.concat(parts, ignore_index=True)
-        shown = found[(found["who"] == "any coder") | (found["theme"] == "any")]
-        titles = self._names | {"any": "Any theme: worth reading"}
+        shown = found[(found["who"] != "all coders") | (found["theme"] == "any")]
+        titles = self._names | {
+            "any": "Any theme: worth reading",
+            "long": f"For comparison: all turns of {book.least_words} words",
+        }
         table = pd.DataFrame(
             {
                 "Interviews": shown["part"],
@@ -423,8 +455,8 @@ class Interviews:
             }
         )
         note = (
-            "Against turns that any coder codes. Precision and recall: Wilson's intervals; F1: bootstrap over interviews. The coders are no gold standard: "
-            + self._coders
+            "Against turns that any coder codes. Precision and recall: Wilson's intervals; F1: bootstrap over interviews. "
+            f"The coders are no gold standard: {self._coders}"
         )
         return TitledFrame(self._titled("Turns proposed by cues"), table, note)
 
@@ -450,11 +482,11 @@ class Interviews:
             f"most is {'also' if said.challenge == found.challenge else 'not'} what is reported most.",
         ]
         verdicts = self._expectations["verdict"].value_counts()
-        if len(self._expectations):
+        shown, opposite = verdicts.get(challenges.AS_EXPECTED, 0), verdicts.get(challenges.OPPOSITE, 0)
+        if total := len(self._expectations):
             sentences.append(
-                f"Of {len(self._expectations)} things that would follow in the tracker if challenges were there as in interviews, "
-                f"{verdicts.get(challenges.AS_EXPECTED, 0)} show, {verdicts.get(challenges.OPPOSITE, 0)} show the opposite, and "
-                f"{verdicts.get(challenges.OPEN, 0) + verdicts.get(challenges.NO_DATA, 0)} cannot be decided with these data."
+                f"Of {total} things that would follow in the tracker if challenges were there as in interviews, {shown} show, of "
+                f"{opposite} the opposite shows, and {total - shown - opposite} cannot be decided with these data."
             )
         if self.codings["coder"].nunique() > 1:
             sentences.append(self._coders)
@@ -556,6 +588,10 @@ class Interviews:
         if self._complete:
             sizes += [f"{self._answers['participant'].nunique()} participants", f"{len(self._answers)} turns"]
         return f"{title} ({self._size(', '.join(sizes))})"
+
+    @property
+    def _n(self) -> str:
+        return f"n = {len(self.defects)} defects"
 
     def _size(self, size: str) -> str:
         return f"{size}; fictional data" if self.study.fictional else size
