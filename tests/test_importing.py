@@ -45,6 +45,7 @@ def test_an_import_reports_what_it_read_and_a_second_one_changes_nothing(root: P
     report = import_study(store, study)
     assert [(c.source, c.what, c.read, c.stored) for c in report.counts] == [
         ("threads", "threads", 168, 168), ("threads", "comments", 994, 994), ("labels.csv", "labels", 4984, 4984),
+        ("interviews", "turns", 71, 71), ("interview-codings.csv", "codings", 68, 68),
     ]  # fmt: skip
     assert report.changed > 5000
     before = contents(study.database)

@@ -47,7 +47,7 @@ def test_a_study_knows_its_name_and_its_places(root: Path) -> None:
         ("zoos = 0.1", "zoos = 1.1", "here: selection.random_share_of_largest_zoos: Input should be less than or equal to 1"),
         ('state = "closed"', 'state = "shut"', "here: selection.state: Input should be 'open', 'closed' or 'all'"),
         ('kind = "zoo"', 'kind = "farm"', ".kind: Input should be 'solo' or 'zoo'"),
-        ('path = "Non_', 'path = "../Non_', "leaves the download's base"),
+        ('path = "Defect-study/Non_', 'path = "../Non_', "leaves the download's base"),
     ],
 )
 def test_unknown_keys_and_wrong_types_are_named_with_their_line(changed, old: str, new: str, sentence: str) -> None:

@@ -44,10 +44,10 @@ def split_turns(text: str) -> list[tuple[str, str]]:
     """
     text = _LINE_END.sub("\n", text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
     begins = list(_SPEAKER.finditer(text))
-    ends = [match.start() for match in begins[1:]] + [len(text)]
-    before = text[: begins[0].start()].strip() if begins else text.strip()
+    starts = [*(match.start() for match in begins), len(text)]
+    before = text[: starts[0]].strip()
     turns = [("", before)] if before else []
-    return turns + [(match[1], text[match.end() : end].strip()) for match, end in zip(begins, ends, strict=True)]
+    return turns + [(match[1], text[match.end() : end].strip()) for match, end in zip(begins, starts[1:], strict=True)]
 
 
 def _turns(path: Path, source: TranscriptsSource) -> list[Turn]:
