@@ -14,13 +14,14 @@ REPLICA_CODE  := $(wildcard pipeline/replica/*)
 ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
 REPORT_CODE   := $(wildcard pipeline/export/templates/*/* data/models/*)
+CLASSIFIED_denchmark-cv := data/build/denchmark-cv/classified.txt
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings notebooks report checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings classify notebooks report checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
-all: $(CRAWL_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
+all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
 help: ## list the targets, a line each
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +56,7 @@ collect: $(READY) $(RAW_$(STUDY)) $(CRAWL_$(STUDY)) ## crawl the study STUDY and
 DENCHMARK ?= ../shared/corpora/denchmark
 NLBSE24   ?= ../shared/corpora/nlbse24
 RAW_denchmark := data/raw/denchmark/denchmark-stage2-bugreports.tar.xz
+RAW_denchmark-cv := $(RAW_denchmark)
 $(RAW_denchmark):
 	mkdir -p $(@D)
 	test -f $(DENCHMARK)/$(@F) || { echo "$(DENCHMARK)/$(@F) is missing: get Denchmark (see README.md) and name its folder in DENCHMARK"; exit 1; }
@@ -66,6 +68,13 @@ train: $(BUILD)/flaws.csv data/raw/jiang2024/ready ## evaluate and train the cla
 	$(if $(CRAWL_$(STUDY))$(filter denchmark,$(STUDY)),,$(BIN)/redefect collect --study $(STUDY) --labelled)
 	$(BIN)/redefect evaluate --study $(STUDY) $(if $(filter denchmark,$(STUDY)),--beside cv-reengineering)
 	$(BIN)/redefect train --study $(STUDY) $(GATE) --folder $(MODELS)
+
+# What the shipped model says of all threads is put into the store; classified.txt counts it.
+$(BUILD)/classified.txt: $(BUILD)/flaws.csv $(wildcard data/models/*.skops pipeline/classify/*.py)
+	$(BIN)/redefect classify --study $(STUDY) > $@
+	@cat $@
+
+classify: $(BUILD)/classified.txt ## label all threads of the study STUDY by the shipped classifier
 
 # The import writes inputs.mk: the files that it read, as further prerequisites of flaws.csv.
 -include $(BUILD)/inputs.mk
@@ -95,7 +104,7 @@ findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
 
 # Notebooks are executed into the build folder; those in git have no outputs.
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE)
+$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE)
 	$(BIN)/redefect notebooks --study $(STUDY)
 
 notebooks: $(BUILD)/notebooks/SHA256SUMS ## execute the notebooks for the study STUDY

@@ -1,5 +1,6 @@
 """Shares of categories among the threads of a store that a classifier has labelled, corrected for its errors."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 
 from pipeline.classify.model_file import Classifier
 from pipeline.classify.prevalence import (
+    REPLICATES,
     GoldSampleTooSmall,
     Prevalence,
     adapted_count,
@@ -26,7 +28,7 @@ from pipeline.taxonomy import Facet
 HALF_WIDTH = 0.05
 """Of an interval, that a gold sample should reach."""
 
-_FEWEST = 10
+FEWEST = 10
 """Threads with labels, without which nothing is estimated."""
 
 _LEAST = 1e-4
@@ -80,22 +82,47 @@ def estimate_shares(
     with store.reading() as connection:
         known = read.defects(connection, study.name, taxonomy, study.verdict)
         asked = settled(connection, study.verdict)
-    gate = _probabilities(store, classifier, digest, GATE_FACET)
+
+    def said(facet: str) -> pd.DataFrame:
+        with store.reading() as connection:
+            return predictions(connection, classifier.name, digest, facet)
+
+    gate = wide(said(GATE_FACET))
     if gate.empty:
         raise RedefectError(f"The store holds nothing that this model says; run `redefect classify --study {study.name}` first.")
-    defects = gate.index[gate["defect"] >= gate.drop(columns="defect").max(axis=1)]
     first = known.drop_duplicates(_KEY).set_index(_KEY)
+    defects = new_defects(gate, first, asked, classifier)
+    shares = []
+    for name in classifier.categories:
+        if name not in classifier.withheld and not (probable := wide(said(name))).empty:
+            rows = probable.loc[probable.index.intersection(defects)]
+            shares.append(shares_of(taxonomy.facet(name), rows, first, classifier, study.seeds.resampling, half_width))
+    return shares
+
+
+def wide(said: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions of one facet with a row an issue (by `repository` and `number`) and a column a category."""
+    return said.pivot(index=_KEY, columns="category", values="probability").fillna(0.0)
+
+
+def new_defects(gate: pd.DataFrame, first: pd.DataFrame, asked: Collection[tuple[str, int]], classifier: Classifier) -> pd.Index:
+    """Return the threads that the gate takes for defects and that are new to the classifier, but none that people set aside.
+
+    Parameters
+    ----------
+    gate
+        What the gate says, as `wide` gives it.
+    first
+        The first defect of each thread that people labelled, by `repository` and `number`.
+    asked
+        The issues of which people said anything, and pull requests: see `pipeline.store.predictions.settled`.
+    """
+    defects = gate.index[gate["defect"] >= gate.drop(columns="defect").max(axis=1)]
     # People know better: what they set aside is no defect, whatever the gate says.
     open_ = [(repository.casefold(), number) not in asked for repository, number in defects] | defects.isin(first.index)
     new = [not classifier.has_seen(repository, number) for repository, number in defects]
-    defects = defects[open_ & np.array(new, dtype=bool)]
-    seed = study.seeds.resampling
-    shares = []
-    for name in classifier.categories:
-        if name not in classifier.withheld and not (probable := _probabilities(store, classifier, digest, name)).empty:
-            rows = probable.loc[probable.index.intersection(defects)]
-            shares.append(_shares(taxonomy.facet(name), rows, first, classifier, half_width, seed))
-    return shares
+    kept: pd.Index = defects[open_ & np.array(new, dtype=bool)]
+    return kept
 
 
 def shares_table(shares: list[Shares]) -> Table:
@@ -112,35 +139,51 @@ def shares_table(shares: list[Shares]) -> Table:
     return Table("prevalence", "Shares from machine labels, corrected for the machine's errors, with 95 % intervals.", together)
 
 
-def _probabilities(store: Store, classifier: Classifier, digest: str, facet: str) -> pd.DataFrame:
-    """Return a row an issue and a column a category."""
-    with store.reading() as connection:
-        said = predictions(connection, classifier.name, digest, facet)
-    return said.pivot(index=_KEY, columns="category", values="probability").fillna(0.0)
-
-
-def _shares(
-    facet: Facet,
-    rows: pd.DataFrame,
-    first: pd.DataFrame,
-    classifier: Classifier,
-    half_width: float,
-    seed: int,
+def shares_of(
+    facet: Facet, rows: pd.DataFrame, first: pd.DataFrame, classifier: Classifier, seed: int, half_width: float = HALF_WIDTH
 ) -> Shares:
+    """Estimate the shares of a facet's categories: by people's labels of some of the threads, or by held-out threads.
+
+    Parameters
+    ----------
+    rows
+        Probabilities of the threads, as `wide` gives them.
+    first
+        The first defect of each thread that people labelled, by `repository` and `number`.
+    """
     truth = first[facet.id].astype(object).dropna() if facet.id in first else pd.Series(dtype=object)
     truth = truth[truth.index.isin(rows.index)]
     unlabelled = rows[~rows.index.isin(truth.index)]
-    if len(truth):
-        names = [c for c in facet.ids if c in classifier.known_categories(facet.id) or c in set(truth)]
-        numbers = np.array([names.index(category) for category in truth])
-        if len(truth) < _FEWEST or len(unlabelled) < _FEWEST:
-            return Shares(facet, None, why=_too_few(len(truth), len(unlabelled)))
-        machine, gold = (_sure(frame.reindex(columns=names, fill_value=0.0)) for frame in (unlabelled, rows.loc[truth.index]))
-        estimate = prediction_powered(machine, gold, numbers, names)
-        return Shares(facet, estimate, gold_alone(numbers, names), too_small(estimate, half_width))
+    if not len(truth):
+        return held_out_shares(facet, unlabelled, classifier, seed)
+    if len(truth) < FEWEST or len(unlabelled) < FEWEST:
+        return Shares(facet, None, why=_too_few(len(truth), len(unlabelled)))
+    return gold_shares(facet, unlabelled, rows.loc[truth.index], truth, classifier, half_width)
+
+
+def gold_shares(
+    facet: Facet,
+    unlabelled: pd.DataFrame,
+    gold: pd.DataFrame,
+    truth: pd.Series,
+    classifier: Classifier,
+    half_width: float = HALF_WIDTH,
+) -> Shares:
+    """Estimate shares with a gold sample: `gold` holds what the machine says of it, and `truth` what it is, row by row."""
+    names = [c for c in facet.ids if c in classifier.known_categories(facet.id) or c in set(truth)]
+    numbers = np.array([names.index(category) for category in truth])
+    machine, known = (_sure(frame.reindex(columns=names, fill_value=0.0)) for frame in (unlabelled, gold))
+    estimate = prediction_powered(machine, known, numbers, names)
+    return Shares(facet, estimate, gold_alone(numbers, names), too_small(estimate, half_width))
+
+
+def held_out_shares(
+    facet: Facet, unlabelled: pd.DataFrame, classifier: Classifier, seed: int, replicates: int = REPLICATES
+) -> Shares:
+    """Estimate shares without a gold sample, by what the classifier said of its training's threads when it had not seen them."""
     if facet.id not in classifier.held_out:
         return Shares(facet, None, why="nobody has labelled any of these threads, and the model holds none to correct by.")
-    if len(unlabelled) < _FEWEST:
+    if len(unlabelled) < FEWEST:
         return Shares(facet, None, why=_too_few(0, len(unlabelled)))
     held, said = (classifier.held_out[facet.id][name] for name in ("probabilities", "truth"))
     counts = np.bincount(said, minlength=held.shape[1])
@@ -150,7 +193,8 @@ def _shares(
     kept = np.isin(said, enough)
     held_out = _sure(pd.DataFrame(held[kept][:, enough].astype(float), columns=names))
     machine = _sure(unlabelled.reindex(columns=names, fill_value=0.0))
-    return Shares(facet, adapted_count(machine, held_out, np.searchsorted(enough, said[kept]), names, seed=seed))
+    truth = np.searchsorted(enough, said[kept])
+    return Shares(facet, adapted_count(machine, held_out, truth, names, seed=seed, replicates=replicates))
 
 
 def _sure(frame: pd.DataFrame) -> np.ndarray:
@@ -160,4 +204,4 @@ def _sure(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _too_few(gold: int, unlabelled: int) -> str:
-    return f"too few threads: {gold} labelled by people and {unlabelled} by the machine alone; {_FEWEST} of each are the least."
+    return f"too few threads: {gold} labelled by people and {unlabelled} by the machine alone; {FEWEST} of each are the least."

@@ -4,7 +4,7 @@ An import either stores all of its sources or nothing, and can be repeated: a se
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,7 +215,7 @@ def study_labels(study: Study) -> list[Label]:
     for source in study.sources:
         path = study.root / source.path
         if isinstance(source, LabelsSource):
-            found += read_labels(path, taxonomy, ignore)
+            found += _read_labels(study, source, taxonomy, ignore)
         elif isinstance(source, LabelTableSource):
             found += read_label_table(path, source, taxonomy, ignore).labels
         elif isinstance(source, SetAsideSource):
@@ -256,10 +256,11 @@ def _import_source(
 ) -> None:
     path = study.root / source.path
     name = Path(source.path).name
+    listed = {repository.name.casefold(): repository.kind for repository in study.repositories}
     if isinstance(source, ThreadsSource):
-        _import_threads(connection, path, source.name, report, progress)
+        _import_threads(connection, path, source.name, report, progress, listed if source.listed_only else None)
     elif isinstance(source, LabelsSource):
-        labels = read_labels(path, taxonomy, report.flaws.append)
+        labels = _read_labels(study, source, taxonomy, report.flaws.append)
         report.changed += write.put_labels(connection, labels, source.path)
         sampled |= {label.issue: "labels" for label in labels}
         report.counts.append(Count(name, "labels", len(labels), stored(connection, source.path)["labels"]))
@@ -283,7 +284,6 @@ def _import_source(
             table = read_label_table(path, source, taxonomy, report.flaws.append)
         else:
             table = read_set_aside_table(path, source, report.flaws.append)
-        listed = {repository.name.casefold(): repository.kind for repository in study.repositories}
         report.flaws += [
             Flaw(
                 name,
@@ -310,10 +310,25 @@ def _turns(study: Study, source: TranscriptsSource) -> list[Turn]:
     return [] if source.optional and not folder.exists() else read_transcripts(folder, source)
 
 
-def _import_threads(connection: Connection, path: Path, name: str, report: ImportReport, progress: Progress) -> None:
+def _read_labels(study: Study, source: LabelsSource, taxonomy: Taxonomy, report: Callable[[Flaw], None]) -> list[Label]:
+    labels = read_labels(study.root / source.path, taxonomy, report)
+    listed = {repository.name.casefold() for repository in study.repositories}
+    return [label for label in labels if not source.listed_only or label.issue.repository.casefold() in listed]
+
+
+def _import_threads(
+    connection: Connection,
+    path: Path,
+    name: str,
+    report: ImportReport,
+    progress: Progress,
+    only: Container[str] | None = None,
+) -> None:
     flaws: list[Flaw] = []
-    threads = read_threads(path, flaws.append)
-    counts = write.put_threads(connection, progress(threads), name)
+    threads: Iterable[Thread] = progress(read_threads(path, flaws.append))
+    if only is not None:
+        threads = (thread for thread in threads if thread.repository.casefold() in only)
+    counts = write.put_threads(connection, threads, name)
     report.changed += counts.added + counts.changed
     malformed = sum(flaw.done == "left out" for flaw in flaws)
     report.counts.append(Count(path.name, "threads", counts.total + malformed, counts.total))

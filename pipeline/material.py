@@ -84,6 +84,21 @@ def material(store: Store, study: Study, progress: Progress = iter, whose: Verdi
     return _material(store, study, chosen, progress)
 
 
+def learnt_from(study: Study) -> pd.DataFrame:
+    """Return the project's own labels that the shipped model learnt from, in the order of its held-out rows.
+
+    Columns: `repository` (case folded), `number`, and a column a facet of the study's taxonomy; a row a defect.
+    """
+    chosen = dict(sorted(_chosen(project_labels(study), PROJECT_VERDICTS).items()))
+    rows = []
+    for (repository, number), labels in chosen.items():
+        for defect in sorted({label.defect for label in labels if label.defect}):
+            said = {label.facet: label.category for label in labels if label.defect == defect}
+            rows.append({"repository": repository, "number": number} | said)
+    facets = [facet.id for facet in study.read_taxonomy().defect_facets]
+    return pd.DataFrame(rows, columns=["repository", "number", *facets], dtype=object)
+
+
 def labelled_by(store: Store, study: Study, other: Study, habits: Habits) -> Labelled:
     """Return the threads of a study's store that another study's verdict labels, with the labels of that study's files.
 

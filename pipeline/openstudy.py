@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -35,6 +36,11 @@ from pipeline.study import Study, find_study, read_study
 from pipeline.taxonomy import Taxonomy
 from pipeline.themes import read_themes
 from pipeline.thread import Thread
+
+if TYPE_CHECKING:
+    from pipeline.comparing import Comparisons
+    from pipeline.machine import Machine
+    from pipeline.trusting import Trust
 
 
 class OpenStudy:
@@ -136,6 +142,27 @@ class OpenStudy:
             codings = read.codings(connection, [source.path for source in study.codings])
         themes = [read_themes(study.themes_path(source)) for source in study.codings]
         return Interviews(study, self.taxonomy, themes[0] if themes else None, turns, codings, self.defects)
+
+    @cached_property
+    def machine(self) -> "Machine":
+        """What a classifier says of the study's threads."""
+        from pipeline.machine import Machine  # only here: a classifier takes long to import
+
+        return Machine(self.study, self._store, self.defects)
+
+    @cached_property
+    def trust(self) -> "Trust":
+        """How far that can be trusted."""
+        from pipeline.trusting import Trust
+
+        return Trust(self.machine)
+
+    @cached_property
+    def comparisons(self) -> "Comparisons":
+        """The comparisons with other studies, of periods and of kinds of repositories that the study file asks for."""
+        from pipeline.comparing import Comparisons
+
+        return Comparisons(self, open_study)
 
     def distribution(self, facet: str) -> Distribution:
         """Count how often each category of a facet occurs."""

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from pipeline.documents import Document, Location, read_toml
 from pipeline.errors import RedefectError
@@ -83,18 +83,26 @@ class Verdict(Document):
 
 
 class ThreadsSource(Document):
-    """Issue threads: JSON lines, a folder of them, or Denchmark's bug reports (folder or .tar.xz)."""
+    """Issue threads: JSON lines, a folder of them, or Denchmark's bug reports (folder or .tar.xz).
+
+    `listed_only` leaves out those of repositories that the study file does not list.
+    """
 
     kind: Literal["threads"]
     path: str
     name: str
+    listed_only: bool = False
 
 
 class LabelsSource(Document):
-    """Labels by reference, a row a label: repository,number,defect,facet,category,annotator,round,confidence."""
+    """Labels by reference, a row a label: repository,number,defect,facet,category,annotator,round,confidence.
+
+    `listed_only` leaves out those of repositories that the study file does not list.
+    """
 
     kind: Literal["labels"]
     path: str
+    listed_only: bool = False
 
 
 class IssueLabel(Document):
@@ -228,6 +236,20 @@ class Figure(Document):
     style: Literal["grouped", "stacked"]
 
 
+class Comparison(Document):
+    """Two groups of defects whose distributions to compare: exactly one key says which.
+
+    `with` names another study, with which to compare this one as a whole. `periods` is the day on which the second of two periods
+    begins: issues opened before it, and from it on. `by` compares the study's solo repositories with its zoos.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    other: str | None = Field(default=None, alias="with", pattern=r"^[A-Za-z0-9._-]+$")
+    periods: date | None = None
+    by: Literal["kind"] | None = None
+
+
 class Reference(Document):
     """Published values to compare with: files of findings and of the figures' cells."""
 
@@ -238,7 +260,8 @@ class Reference(Document):
 class Study(Document):
     """One study, as its file describes it. Paths in it are relative to `root`, the folder that holds `data/`.
 
-    `rounds` is the order of the rounds of labels; those that it does not name follow, sorted.
+    `rounds` is the order of the rounds of labels; those that it does not name follow, sorted. `shares` says what stands for the
+    study where it is compared: its verdict's labels, counted, or a classifier's labels of all its threads, corrected.
     """
 
     title: str
@@ -253,9 +276,11 @@ class Study(Document):
     download: Download | None = None
     agreement_facets: list[str] = []
     rounds: list[str] = []
+    shares: Literal["labels", "machine"] = "labels"
     distributions: list[Distribution] = []
     crosstabs: list[Crosstab] = []
     figures: list[Figure] = []
+    comparisons: list[Comparison] = []
     reference: Reference = Reference()
     _path: Path = PrivateAttr(default=Path())
 
@@ -366,7 +391,21 @@ class Study(Document):
         for key, i, table in self._cross_tables():
             if table.rows == table.columns:
                 yield (key, i, "columns"), f"rows and columns are both '{table.rows}'; a cross table needs two facets."
+        yield from self._impossible_comparisons()
         yield from self._unknown_facets()
+
+    def _impossible_comparisons(self) -> Iterator[tuple[Location, str]]:
+        for i, comparison in enumerate(self.comparisons):
+            if len(comparison.model_fields_set) != 1:
+                yield ("comparisons", i), "name one thing to compare: with (a study), periods (a day), or by (kind)."
+            if comparison.other is None or self._path == Path():
+                continue
+            known = sorted(path.stem for path in self._path.parent.glob("*.toml") if path.stem != self.name)
+            if comparison.other not in known:
+                yield (
+                    ("comparisons", i, "with"),
+                    f"there is no other study '{comparison.other}' in {self._path.parent.name}/; there are: {', '.join(known)}.",
+                )
 
     def _cross_tables(self) -> Iterator[tuple[str, int, Crosstab | Figure]]:
         yield from (("crosstabs", i, table) for i, table in enumerate(self.crosstabs))

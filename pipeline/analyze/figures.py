@@ -157,6 +157,15 @@ def reliability_diagram(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart
             axes.yaxis.set_major_formatter(_percent)
         figure.supxlabel("probability of the answer")
         figure.supylabel("answers that are right")
+    told = []
+    for facet, title in titles.items():
+        rows = table[table["facet"] == facet]
+        gap = np.average((rows["right"] - rows["confidence"]).abs(), weights=rows["n"])
+        told.append(f"{title} {gap:.1%} (n = {rows['n'].sum()})")
+    figure.description = (
+        "Reliability diagrams: how often answers are right, against their probability, in bins. On the diagonal, probabilities "
+        f"mean what they say. Mean distance from it: {', '.join(told)}."
+    )
     return figure
 
 
@@ -181,6 +190,15 @@ def precision_by_coverage(table: pd.DataFrame, titles: Mapping[str, str]) -> Cha
             axes.yaxis.set_major_formatter(_percent)
         figure.supxlabel("threads that get an answer")
         figure.supylabel("answers that are right")
+    told = []
+    for facet, title in titles.items():
+        rows = table[table["facet"] == facet].sort_values("coverage")
+        half = rows["precision"].iloc[(rows["coverage"] - 0.5).abs().argmin()]
+        told.append(f"{title} {half:.1%} and {rows['precision'].iloc[-1]:.1%} (n = {rows['n'].max()})")
+    figure.description = (
+        "Precision by coverage: how many answers are right when only the surest threads get one. For the surest half, and for "
+        f"all: {', '.join(told)}."
+    )
     return figure
 
 
@@ -213,6 +231,23 @@ def learning_curves(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
     return figure
 
 
+def most_confused(counts: pd.DataFrame, most: int) -> list[tuple[str, str, float]]:
+    """Return what is taken most often for something else, for what, and how often.
+
+    Parameters
+    ----------
+    counts
+        A table of what is so (rows) by what was said (columns), with the same names in the same order.
+    """
+    wrong = counts.to_numpy(dtype=float) * ~np.eye(len(counts), dtype=bool)
+    places = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    named = [
+        (str(counts.index[i]), str(counts.columns[j]), float(wrong[i, j]))
+        for i, j in zip(*np.unravel_index(places, wrong.shape), strict=True)
+    ]
+    return [pair for pair in named if pair[2] > 0]
+
+
 def confusion_matrix(counts: pd.DataFrame, title: str) -> Chart:
     """Draw a table of what is so (rows) by what was said (columns): numbers are counts, shades are shares of the row."""
     shares = counts.div(counts.sum(axis=1).replace(0, np.nan), axis=0).fillna(0).to_numpy()
@@ -231,6 +266,11 @@ def confusion_matrix(counts: pd.DataFrame, title: str) -> Chart:
         axes.set_xlabel("said")
         axes.set_ylabel("labelled")
         axes.set_title(title)
+    largest = ", ".join(f"{so} taken for {said} ({n:.0f})" for so, said, n in most_confused(counts, 3))
+    figure.description = (
+        f"{title}: a table of what is so by what was said, n = {counts.to_numpy().sum():.0f}, of which "
+        f"{np.trace(counts.to_numpy()):.0f} agree. Most often confused: {largest or 'nothing'}."
+    )
     return figure
 
 

@@ -234,6 +234,14 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
         )
 
 
+def texts(connection: Connection) -> pd.DataFrame:
+    """Return which threads there are, a row a thread: `repository`, `number`, the repository's `kind`, and `created_at`."""
+    query = select(_NAME, _ISSUE.number, _REPOSITORY.kind, _ISSUE.created_at).select_from(_TABLES["issue"])
+    frame = _frame(connection, _in_repositories(query, None))
+    frame["created_at"] = pd.to_datetime(frame["created_at"], utc=True)
+    return _sorted(frame, _KEY)
+
+
 def people(connection: Connection, repositories: list[str] | None = None) -> list[str]:
     """Return the logins of all who write in `threads`, each once (case folded), in the order in which they first do."""
     opened = _in_repositories(
