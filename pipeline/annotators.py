@@ -75,8 +75,11 @@ class Annotators:
     @property
     @_of_several
     def agreement(self) -> TitledFrame:
-        """Agreement in each round, pooled over facets, by each way to compare and each coefficient."""
-        pooled = self._agreement[self._agreement["facet"] == POOLED]
+        """Agreement in each round, pooled over facets, by each way to compare and each coefficient.
+
+        Without Fleiss' kappa, which hardly differs from Krippendorff's alpha.
+        """
+        pooled = self._agreement[(self._agreement["facet"] == POOLED) & (self._agreement["coefficient"] != "fleiss")]
         rows: dict[tuple[object, ...], dict[str, str]] = {}
         keys = ["round", "annotators", "matched", "compared", "n"]
         for *key, coefficient, value, low, high in pooled[[*keys, "coefficient", "value", "low", "high"]].itertuples(

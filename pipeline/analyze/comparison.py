@@ -12,6 +12,7 @@ from pipeline.analyze.results import Crosstab, TitledFrame, share_text
 from pipeline.taxonomy import Facet, Taxonomy
 
 SIDES = ("published", "reproduced")
+_SHORT = ("publ.", "repr.", "diff.")
 
 
 def published_beside(cells: pd.DataFrame, rows: Facet, columns: Facet, style: str, title: str) -> Chart:
@@ -66,19 +67,20 @@ def cell_table(cells: pd.DataFrame, rows: Facet, columns: Facet, title: str) -> 
     parts = {}
     for row in published.index:
         pair = published.loc[row], reproduced.loc[row]
-        for name, numbers in zip(("published", "reproduced", "difference"), (*pair, pair[1] - pair[0]), strict=True):
+        for name, numbers in zip(_SHORT, (*pair, pair[1] - pair[0]), strict=True):
             parts[rows.label(row), name] = numbers
     frame = pd.DataFrame(parts)
     frame.loc["Total"] = frame.sum()
     frame.index = pd.Index([*(columns.label(column) for column in published.columns), "Total"])
     for part in frame.columns:
-        if part[1] == "difference":
+        if part[1] == _SHORT[-1]:
             frame[part] = [f"{n:+d}" if n else "0" for n in frame[part]]
     frame.columns = pd.MultiIndex.from_tuples(list(parts), names=[rows.title, columns.title])
     equal = int((cells["difference"] == 0).sum())
     n = " and ".join(f"{table.to_numpy().sum()} {side}" for side, table in zip(SIDES, (published, reproduced), strict=True))
     size = f"{equal} of {len(cells)} cells equal; n = {n}"
-    return TitledFrame(f"{title}, cell by cell ({size})", frame, index=True)
+    note = "publ.: published; repr.: reproduced; diff.: reproduced less published."
+    return TitledFrame(f"{title}, cell by cell ({size})", frame, note, index=True)
 
 
 def differences_table(differences: pd.DataFrame, cells: pd.DataFrame, taxonomy: Taxonomy) -> TitledFrame:

@@ -12,7 +12,7 @@ from scipy.stats import quantile_test
 
 from pipeline.analyze.corpus_figures import closing_times, issues_by_year
 from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_share
-from pipeline.facts import Flaw, IssueReference
+from pipeline.facts import Flaw
 from pipeline.intervals import wilson
 from pipeline.selection import RULES, Drawn, margin_reached, sample_size, sample_sizes, select_issues
 from pipeline.study import Selection, Study
@@ -174,18 +174,15 @@ class Corpus:
 
     @property
     def reasons(self) -> pd.DataFrame:
-        """Why each issue is in the sample: a row an issue and rule, with the issue's address."""
+        """Why each issue is in the sample: a row an issue and rule."""
         why: dict[tuple[str, int, str], str] = {}
         if self.drawn is not None:
             why = {(d.issue.repository.casefold(), d.issue.number, d.rule): d.why for d in self.drawn.sample}
         rows = [
-            (
-                repository, number, rule, why.get((repository.casefold(), number, rule), self._reason(rule)),
-                IssueReference(repository, number).url,
-            )
+            (repository, number, rule, why.get((repository.casefold(), number, rule), self._reason(rule)))
             for repository, number, rule in zip(*(self.sample[c] for c in [*_KEY, "rule"]), strict=True)
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["Repository", "Issue", "Rule", "Why it is in the sample", "Address"])
+        ]
+        return pd.DataFrame(rows, columns=["Repository", "Issue", "Rule", "Why it is in the sample"])
 
     def sample_sizes(self, margin: float = 0.05) -> TitledFrame:
         """Tell in each stratum how large a sample a margin of error asks for, and which margin the sample at hand reaches."""

@@ -5,6 +5,7 @@ Both carry their n and intervals, print as a table, and can draw themselves.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PERMUTATIONS = 9_999
+_INTERVAL = re.compile(r"[-+]?[\d.]+(?: %)? \[[-+]?[\d.]+, [-+]?[\d.]+\]")
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,8 @@ class TitledFrame:
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):  # else long cells are cut off
             table = _html(self.title, self.frame, index=self.index)
-        return table + (f"<p>{escape(self.note)}</p>" if self.note else "")
+        unbroken = _INTERVAL.sub(lambda text: text[0].replace(" ", "\N{NO-BREAK SPACE}"), table)
+        return unbroken + (f"<p>{escape(self.note)}</p>" if self.note else "")
 
 
 class Gallery(tuple[object, ...]):
@@ -338,11 +341,9 @@ def _size(n: int, *notes: str) -> str:
 
 
 def _percent(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write shares for a person to read: percent, with their interval in one column."""
-    shown = frame[["label", "n"]].copy()
-    shown["share"] = [f"{s:.1%}" for s in frame["share"]]
-    shown["95 % interval"] = [f"[{low:.1%}, {high:.1%}]" for low, high in zip(frame["low"], frame["high"], strict=True)]
-    return shown
+    """Write shares for a person to read, each with its interval."""
+    shares = [share_text(*row) for row in frame[["share", "low", "high"]].itertuples(index=False, name=None)]
+    return pd.DataFrame({"Category": frame["label"], "n": frame["n"], "Share [95 % interval]": shares})
 
 
 def _html(title: str, frame: pd.DataFrame, *, index: bool = False) -> str:

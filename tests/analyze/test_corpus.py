@@ -95,7 +95,7 @@ def test_each_issue_tells_why_it_is_in_the_sample(drawn: OpenStudy) -> None:
     assert (reasons["Why it is in the sample"] != "").all()
     random = reasons[reasons["Rule"] == "random"]
     assert random["Why it is in the sample"].str.contains("at random in .*, seed 1$").all()
-    assert reasons["Address"].iloc[0] == "https://github.com/harrowmere/tf-atelier/issues/6"
+    assert reasons.iloc[0].tolist() == ["harrowmere/tf-atelier", 6, "labels", "a file of labels names it"]
 
 
 def test_samples_are_counted_by_rule_stratum_and_seed(drawn: OpenStudy) -> None:

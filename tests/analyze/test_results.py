@@ -106,6 +106,12 @@ def test_a_titled_frame_shows_all_of_a_long_cell_and_escapes_what_it_shows() -> 
     assert str(table).startswith("Title <script>")
 
 
+def test_an_interval_is_not_broken_across_lines() -> None:
+    html = TitledFrame("T", pd.DataFrame({"a": ["58.3 % [53.1, 63.4], n = 3", "-0.1 [-0.2, +0.3]"]}))._repr_html_()
+    assert "58.3\xa0%\xa0[53.1,\xa063.4], n = 3" in html
+    assert "-0.1\xa0[-0.2,\xa0+0.3]" in html
+
+
 def test_a_gallery_shows_its_results_one_after_the_other(demo: OpenStudy, capsys: pytest.CaptureFixture[str]) -> None:
     gallery = Gallery([demo.distribution("stage"), Sentences(["One."])])
     gallery._ipython_display_()  # outside of a notebook, it is printed
