@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, confusion_matrix
+from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, confusion_matrix, most_confused
 
 _MARKERS = ["o", "s", "D", "^", "v", "P"]
 _SHADES = [_COLOURS[4], _COLOURS[7], _COLOURS[0], _COLOURS[3], _COLOURS[2], _COLOURS[1]]
@@ -74,19 +74,15 @@ def confusions(counts: pd.DataFrame, labels: Mapping[str, str], title: str) -> C
         Of the categories; one without any shows as it was written.
     """
     first, second = counts.index.name, counts.columns.name
-    named = counts.rename(index=lambda name: labels.get(name, name.strip()), columns=lambda name: labels.get(name, name.strip()))
-    named = (
-        named.groupby(level=0, sort=False).sum().T.groupby(level=0, sort=False).sum().T
-    )  # what was written with spaces or without
+    names = pd.Index([labels.get(name, name.strip()) for name in counts.index])  # written with spaces or without, it is the same
+    named = counts.groupby(names, sort=False).sum().T.groupby(names, sort=False).sum().T
     figure = confusion_matrix(named, title)
     figure.axes[0].set_xlabel(str(second))
     figure.axes[0].set_ylabel(str(first))
-    table, names = named.to_numpy(), list(named.index)
-    cells = [(table[i, j], names[i], names[j]) for i, j in zip(*np.nonzero(table), strict=True) if i != j]
-    worst = sorted(cells, key=lambda cell: (-cell[0], cell[1], cell[2]))[:3]
-    said = "; ".join(f"{one} for {first} and {other} for {second}: {n}" for n, one, other in worst)
-    same = int(np.trace(table))
-    figure.description = f"Matrix of counts. {title}. {first} and {second} say the same of {same} of {table.sum()} things" + (
-        f"; the most frequent differences: {said}." if said else "."
+    said = "; ".join(f"{one} for {first} and {other} for {second}: {n:.0f}" for one, other, n in most_confused(named, 3))
+    same, n = np.trace(named.to_numpy()), named.to_numpy().sum()
+    figure.description = (
+        f"Matrix of counts. {title}. {first} and {second} say the same of {same} of {n} things"
+        f"{'; the most frequent differences: ' if said else ''}{said}."
     )
     return figure
