@@ -64,7 +64,7 @@ class Machine:
     def __init__(self, study: Study, store: Store, defects: pd.DataFrame) -> None:
         self.study, self.defects = study, defects
         self.taxonomy = study.read_taxonomy()
-        self._store = store
+        self.store = store
         self._said: dict[str, pd.DataFrame] = {}
         self._shares: dict[tuple[str, str], dict[str, Prevalence]] = {}
 
@@ -143,7 +143,7 @@ class Machine:
     @cached_property
     def threads(self) -> pd.DataFrame:
         """The threads of the store, a row a thread: see `pipeline.store.read.texts`."""
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             return read.texts(connection)
 
     @cached_property
@@ -186,13 +186,13 @@ class Machine:
         return self._said[facet]
 
     def _stored(self, facet: str) -> pd.DataFrame:
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             return predictions(connection, self.classifier.name, self.digest, facet)[_SAID]
 
     def _labelled(self) -> dict[str, pd.DataFrame]:
         facets = [facet.id for facet in self.facets]
         rows: dict[str, list[tuple[object, ...]]] = {facet: [] for facet in (GATE_FACET, *facets)}
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             for said in labelled(self.classifier, islice(read.threads(connection), _MOST_IN_MEMORY), processes=1):
                 key, gate = (said.repository, said.number), likeliest(said.gate)
                 rows[GATE_FACET] += [(*key, category, p, category == gate, False) for category, p in said.gate.items()]
@@ -214,7 +214,7 @@ class Machine:
     @cached_property
     def new_defects(self) -> pd.Index:
         """The threads that are new to the model and that it takes for defects, without those that people set aside."""
-        with self._store.reading() as connection:
+        with self.store.reading() as connection:
             asked = settled(connection, self.study.verdict)
         return new_defects(wide(self.said(GATE_FACET)), self.first, asked, self.classifier)
 

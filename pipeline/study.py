@@ -396,8 +396,10 @@ class Study(Document):
 
     def _impossible_comparisons(self) -> Iterator[tuple[Location, str]]:
         for i, comparison in enumerate(self.comparisons):
-            if len(comparison.model_fields_set) != 1:
-                yield ("comparisons", i), "name one thing to compare: with (a study), periods (a day), or by (kind)."
+            given = comparison.model_fields_set
+            if len(given) != 1:
+                key: Location = ("comparisons", i, *sorted(given - {"other"})[:1])
+                yield key, "name one thing to compare in each entry: with (a study), periods (a day), or by (kind)."
             if comparison.other is None or self._path == Path():
                 continue
             known = sorted(path.stem for path in self._path.parent.glob("*.toml") if path.stem != self.name)

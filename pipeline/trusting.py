@@ -91,7 +91,8 @@ class Trust:
             if of["facet"] in rows:
                 who = str(of["who"])
                 rows[of["facet"]][who[0].upper() + who[1:]] = f"{_number(of | {'value': of['kappa']})}, n = {of['n']:,}"
-        return pd.DataFrame(list(rows.values())).fillna("not known")
+        columns = ["Facet", *(who[0].upper() + who[1:] for who in [*own["who"].unique(), *human["who"].unique()])]
+        return pd.DataFrame(list(rows.values()), columns=columns).fillna("not known")
 
     @_of_model
     def abstention(self) -> pd.DataFrame:

@@ -56,8 +56,8 @@ def _draw_shares(axes: Axes, table: pd.DataFrame, order: list[str], names: tuple
     for side, name in zip(_SIDES, names, strict=True):
         columns = [side, f"{side}_low", f"{side}_high"]
         by_method = {str(method): _rows(of, order)[columns] for method, of in table.groupby("method", sort=False)}
-        if len({of.to_csv() for of in by_method.values()}) == 1:  # it was counted, or the only way
-            by_method = {"": next(iter(by_method.values()))}
+        if not table.groupby("category")[side].nunique().gt(1).any():  # it was counted, or there is but one way
+            by_method = {"": _rows(table.drop_duplicates("category"), order)[columns]}
         for (method, rows), mark in zip(by_method.items(), _SIDES[side], strict=False):
             lanes.append((f"{name}, corrected by {method}" if method else name, rows.to_numpy(), mark))
     for lane, (label, values, mark) in enumerate(lanes):

@@ -158,7 +158,7 @@ def reliability_diagram(table: pd.DataFrame, titles: Mapping[str, str]) -> Chart
         figure.supxlabel("probability of the answer")
         figure.supylabel("answers that are right")
     told = []
-    for facet, title in titles.items():
+    for facet, title in _shown(titles, table):
         rows = table[table["facet"] == facet]
         gap = np.average((rows["right"] - rows["confidence"]).abs(), weights=rows["n"])
         told.append(f"{title} {gap:.1%} (n = {rows['n'].sum()})")
@@ -191,7 +191,7 @@ def precision_by_coverage(table: pd.DataFrame, titles: Mapping[str, str]) -> Cha
         figure.supxlabel("threads that get an answer")
         figure.supylabel("answers that are right")
     told = []
-    for facet, title in titles.items():
+    for facet, title in _shown(titles, table):
         rows = table[table["facet"] == facet].sort_values("coverage")
         half = rows["precision"].iloc[(rows["coverage"] - 0.5).abs().argmin()]
         told.append(f"{title} {half:.1%} and {rows['precision'].iloc[-1]:.1%} (n = {rows['n'].max()})")
@@ -322,6 +322,10 @@ def _panels(titles: Mapping[str, str], table: pd.DataFrame) -> tuple[Chart, Iter
 def _largest(counts: "pd.Series[int]") -> list[tuple[str, int]]:
     most = counts[counts > 0].sort_values(ascending=False, kind="stable").head(_TOLD)
     return [(str(category), int(n)) for category, n in most.items()]
+
+
+def _shown(titles: Mapping[str, str], table: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(facet, title) for facet, title in titles.items() if (table["facet"] == facet).any()]
 
 
 def _legend(table: Crosstab, row: str) -> str:
