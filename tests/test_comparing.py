@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import CHECKOUT, make_root
+from conftest import make_root
 
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.results import Sentences
@@ -28,7 +28,6 @@ by = "kind"
 def lodged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the demo, and with a second study of the same threads that a machine labels: `robot`."""
     root = make_root(tmp_path_factory.mktemp("lodged") / "root")
-    shutil.copytree(CHECKOUT / "data" / "annotations", root / "data" / "annotations")
     studies = root / "data" / "studies"
     text = (studies / "demo.toml").read_text()
     begin, end = text.index("[[comparisons]]"), text.index("[reference]")
