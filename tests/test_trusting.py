@@ -149,6 +149,7 @@ def test_a_study_of_another_taxonomy_says_what_to_train(root: Path, demo: OpenSt
 def denchmark_cv(tmp_path_factory: pytest.TempPathFactory, demo: OpenStudy) -> OpenStudy:
     """Two repositories of Denchmark that the model learnt from, in a store of their own, with fictional texts."""
     root = make_root(tmp_path_factory.mktemp("cv") / "root")
+    shutil.copy(CHECKOUT / "data" / "annotations" / "labels.csv", root / "data" / "annotations")
     return OpenStudy(read_study(root / "data" / "studies" / "denchmark-cv.toml"), demo.machine.store)
 
 
