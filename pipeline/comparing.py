@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.analyze.difference_figures import paired_dots
 from pipeline.analyze.differences import Estimate, counted, differences
 from pipeline.analyze.figures import Chart
-from pipeline.analyze.results import Sentences, distribution, share_text
+from pipeline.analyze.results import Sentences, TitledFrame, distribution, share_text
 from pipeline.errors import RedefectError
 from pipeline.intervals import LEVEL
 from pipeline.machine import CAVEATS
@@ -202,7 +202,7 @@ class Comparisons:
         tables = [pair.differences(facet, first_only=first_only) for pair in pairs for facet in self._facets]
         return pd.concat([of for of in tables if len(of)] or tables or [pd.DataFrame({"facet": []})], ignore_index=True)
 
-    def sides(self) -> pd.DataFrame | Sentences:
+    def sides(self) -> TitledFrame | Sentences:
         """Tell what is compared: of each group its size, its unit, and where its shares come from."""
         rows = []
         for pair in self.pairs:
@@ -219,7 +219,7 @@ class Comparisons:
                 repositories = side.issues.get_level_values("repository").nunique()
                 row = {"Comparison": pair.name, "Group": side.name, "Repositories": repositories, "Size": size, "Unit": unit}
                 rows.append(row | {"Shares": source, "Issues in both": both})
-        return pd.DataFrame(rows) if rows else self.missing
+        return self._titled("What is compared", pd.DataFrame(rows)) if rows else self.missing
 
     def assumptions(self) -> Sentences:
         """Tell what the comparisons rest on, and what could not be compared."""
@@ -235,6 +235,11 @@ class Comparisons:
                 "difference may be one of the defects, of how issues were chosen, or of who labelled. Where these annotators "
                 f"follow people little ({self._weak or 'nowhere'}), it tells nothing of the defects."
             )
+        if any(pair.first.by_machine and pair.second.by_machine for pair in self.pairs):
+            told.append(
+                "Where a machine labels both groups, both are corrected by what is known of the same machine: what it gets wrong "
+                "in one, it may get wrong in the other, too."
+            )
         ways = {
             by: of.method
             for side in self._machines
@@ -249,7 +254,7 @@ class Comparisons:
         ]
         return Sentences(told)
 
-    def overview(self) -> pd.DataFrame | Sentences:
+    def overview(self) -> TitledFrame | Sentences:
         """Tell for each comparison, facet and way of correcting how many differences are clear of 0."""
         if self.table.empty:
             return self.missing
@@ -261,20 +266,25 @@ class Comparisons:
             row["After Holm's correction"] = (of["holm"] < _ALPHA).sum()
             row["Half the sum of differences"] = f"{50 * of['difference'].abs().sum():.1f} points"
             rows.append(row)
-        return pd.DataFrame(rows)
+        return self._titled("Differences that are clear of 0, facet by facet", pd.DataFrame(rows))
 
-    def differences(self, facet: str | None = None) -> pd.DataFrame | Sentences:
+    def differences(self, facet: str | None = None) -> TitledFrame | Sentences:
         """List the differences in a facet, or in all, a row a category and way of correcting."""
         of = self.table if facet is None else self.table[self.table["facet"] == facet]
-        return self._shown(of) if len(of) else self._nothing(facet)
+        if of.empty:
+            return self._nothing(facet)
+        named = "" if facet is None else f" in the facet {self._taxonomy.facet(facet).title.lower()}"
+        return self._titled(f"All {len(of)} differences{named}, with 95 % intervals", self._shown(of))
 
-    def largest(self, most: int = 12) -> pd.DataFrame | Sentences:
+    def largest(self, most: int = 12) -> TitledFrame | Sentences:
         """List the largest differences that are clear of 0 in every way of correcting, in facets that findings may rest on."""
         if self.table.empty:
             return self.missing
         if self._firm.empty:
             return Sentences(["No difference is clear of 0 in every way of correcting, after Holm's correction."])
-        return self._shown(self._firm.head(most)[_GROUP].merge(self.table, on=_GROUP))
+        shown = self._shown(self._firm.head(most)[_GROUP].merge(self.table, on=_GROUP))
+        title = f"The largest {min(most, len(self._firm))} of {len(self._firm)} differences that are clear of 0 in every way"
+        return self._titled(title, shown)
 
     def chart(self, facet: str) -> Chart | Sentences:
         """Draw the groups' shares of a facet's categories, and their differences."""
@@ -286,7 +296,7 @@ class Comparisons:
             {str(name): table for name, table in of.groupby("comparison", sort=False)}, self._taxonomy.facet(facet), names
         )
 
-    def sensitivity(self) -> pd.DataFrame | Sentences:
+    def sensitivity(self) -> TitledFrame | Sentences:
         """List the differences that a choice makes clear of 0, or no longer clear: which defects and which repositories count."""
         if self.table.empty:
             return self.missing
@@ -306,7 +316,8 @@ class Comparisons:
                 shown.append(self._shown(both[changed]).drop(columns="p (Holm)").assign(Choice=choice, Then=points))
         if not shown:
             return Sentences([f"For no difference do these choices change whether its interval leaves out 0: {'; '.join(told)}."])
-        return pd.concat(shown, ignore_index=True)
+        title = f"Differences that a choice makes clear of 0, or no longer clear: {', '.join(told)}"
+        return self._titled(title, pd.concat(shown, ignore_index=True))
 
     def conclusions(self) -> Sentences:
         """Tell what differs, by how much, and how far that can be trusted."""
@@ -315,13 +326,13 @@ class Comparisons:
         told = []
         for pair in self.pairs:
             of = self.table[self.table["comparison"] == pair.name]
-            by = [of["facet"], of["category"]]
-            clear, firm = _clear(of).groupby(by).all(), (of["holm"] < _ALPHA).groupby(by).all()
+            groups = self._groups[self._groups["comparison"] == pair.name]
             ways = "" if of["method"].nunique() == 1 else f" in each of {of['method'].nunique()} ways of correcting"
             told.append(
-                f"{pair.second.name} ({pair.second.size}) beside {pair.first.name} ({pair.first.size}): of {len(clear)} "
-                f"differences in {of['facet'].nunique()} facets, {clear.sum()} have a 95 % interval without 0{ways}, "
-                f"{firm.sum()} after Holm's correction; {_ALPHA * len(clear):.1f} would have one by chance, if nothing differed."
+                f"{pair.second.name} ({pair.second.size}) beside {pair.first.name} ({pair.first.size}): of {len(groups)} "
+                f"differences in {groups['facet'].nunique()} facets, {groups['clear'].sum()} have a 95 % interval without "
+                f"0{ways}, {groups['firm'].sum()} after Holm's correction; {_ALPHA * len(groups):.1f} would have one "
+                "by chance, if nothing differed."
             )
             largest = self._firm[self._firm["comparison"] == pair.name].head(3)[_GROUP]
             named = [
@@ -337,17 +348,26 @@ class Comparisons:
         return Sentences([*told, *self.missing])
 
     @cached_property
-    def _firm(self) -> pd.DataFrame:
-        """The differences that are clear of 0 after Holm's correction in every way, and to the same side, the largest first.
+    def _groups(self) -> pd.DataFrame:
+        """Each difference once: if it is `clear` of 0 in all ways and to the same side, and `firm` after Holm's correction."""
+        of = self.table.assign(
+            clear=_clear(self.table),
+            firm=self.table["holm"] < _ALPHA,
+            up=self.table["difference"] > 0,
+            size=self.table["difference"].abs(),
+        )
+        groups = of.groupby(_GROUP, sort=False, as_index=False).agg(
+            {"clear": "all", "firm": "all", "up": "nunique", "size": "min"}
+        )
+        same = groups["up"] == 1
+        return groups.assign(clear=groups["clear"] & same, firm=groups["clear"] & groups["firm"] & same)
 
-        Facets on which no finding may rest are left out where a machine labels.
-        """
+    @cached_property
+    def _firm(self) -> pd.DataFrame:
+        """The firm differences, the largest first, without facets on which no finding may rest where a machine labels."""
         by_machine = [pair.name for pair in self.pairs if pair.first.by_machine or pair.second.by_machine]
-        of = self.table[~(self.table["facet"].isin(self._weak_facets) & self.table["comparison"].isin(by_machine))]
-        of = of.assign(clear=of["holm"] < _ALPHA, up=of["difference"] > 0, size=of["difference"].abs())
-        groups = of.groupby(_GROUP, sort=False, as_index=False).agg({"clear": "all", "up": "nunique", "size": "min"})
-        firm = groups[groups["clear"] & (groups["up"] == 1)]
-        return firm.sort_values("size", ascending=False, kind="stable", ignore_index=True)
+        of = self._groups[~(self._groups["facet"].isin(self._weak_facets) & self._groups["comparison"].isin(by_machine))]
+        return of[of["firm"]].sort_values("size", ascending=False, kind="stable", ignore_index=True)
 
     @property
     def _machines(self) -> list[Side]:
@@ -377,6 +397,9 @@ class Comparisons:
                     f"{facet.label(str(category))} ({facet.title.lower()}, {100 * of:.1f} %)" for category, of in only.items()
                 ]
         return ", ".join(lost)
+
+    def _titled(self, title: str, frame: pd.DataFrame) -> TitledFrame:
+        return TitledFrame(f"{title} ({self._study.note})" if self._study.note else title, frame)
 
     def _nothing(self, facet: str | None) -> Sentences:
         if self.table.empty:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analyze.figures import Chart, confusion_matrix, most_confused, precision_by_coverage, reliability_diagram
-from pipeline.analyze.results import Sentences, counted_share, share_text
+from pipeline.analyze.results import Sentences, TitledFrame, counted_share, share_text
 from pipeline.annotate.coefficients import estimate
 from pipeline.classify.evaluation import LEFT_OUT, Predicted, confusion
 from pipeline.classify.reliability import coverage, reliability
@@ -66,7 +66,7 @@ class Trust:
         )
 
     @_of_model
-    def scores(self) -> pd.DataFrame:
+    def scores(self) -> TitledFrame:
         """Tell how well it agrees, facet by facet, with labels of repositories that it had not learnt from."""
         scores = self.machine.card["Scores, with 95 % intervals"]
         scores = scores[scores["protocol"] == LEFT_OUT]
@@ -77,10 +77,10 @@ class Trust:
             row = {"Facet": self.machine.title(facet), "n": f"{of['kappa']['n']:,}"}
             row |= {title: _number(of[name]) for name, title in _MEASURES.items()}
             rows.append(row | {"Withheld": why[facet] if facet in self.machine.classifier.withheld else "no"})
-        return pd.DataFrame(rows)
+        return TitledFrame("Agreement with annotators on repositories left out, with 95 % intervals", pd.DataFrame(rows))
 
     @_of_model
-    def people(self) -> pd.DataFrame | Sentences:
+    def people(self) -> TitledFrame | Sentences:
         """Put the classifier's kappa with its annotators beside theirs with people, and that of people among themselves."""
         human = self.machine.card.get("How well people and annotators agree")
         if human is None:
@@ -92,10 +92,11 @@ class Trust:
                 who = str(of["who"])
                 rows[of["facet"]][who[0].upper() + who[1:]] = f"{_number(of | {'value': of['kappa']})}, n = {of['n']:,}"
         columns = ["Facet", *(who[0].upper() + who[1:] for who in [*own["who"].unique(), *human["who"].unique()])]
-        return pd.DataFrame(list(rows.values()), columns=columns).fillna("not known")
+        frame = pd.DataFrame(list(rows.values()), columns=columns).fillna("not known")
+        return TitledFrame("Cohen's kappa of the classifier, of its annotators and of people, with 95 % intervals", frame)
 
     @_of_model
-    def abstention(self) -> pd.DataFrame:
+    def abstention(self) -> TitledFrame:
         """Tell below which probability it abstains, and how precise the answers are that are left."""
         rows = []
         for of in self.machine.card["Where it abstains"].to_dict("records"):
@@ -109,7 +110,7 @@ class Trust:
                     "Right": "" if never else share_text(of["precision"], of["low"], of["high"]),
                 }
             )
-        return pd.DataFrame(rows)
+        return TitledFrame("Where the model abstains, and how precise its answers are", pd.DataFrame(rows))
 
     @_of_model
     def reliability(self) -> Chart | Sentences:
@@ -132,7 +133,7 @@ class Trust:
         return draw(pd.concat([of(self.machine.held_out[facet]) for facet in titles], ignore_index=True), titles)
 
     @_of_model
-    def confusions(self, most: int = 3) -> pd.DataFrame | Sentences:
+    def confusions(self, most: int = 3) -> TitledFrame | Sentences:
         """List what it most often takes for something else, facet by facet, on held-out threads."""
         rows = []
         for name in self.machine.classifier.categories:
@@ -150,7 +151,7 @@ class Trust:
                         "Share": counted_share(n, int(totals[so])),
                     }
                 )
-        return pd.DataFrame(rows) if rows else _NOTHING_HELD_OUT
+        return TitledFrame("Most frequent confusions on held-out threads", pd.DataFrame(rows)) if rows else _NOTHING_HELD_OUT
 
     @_of_model
     def confusion(self, facet: str) -> Chart | Sentences:
@@ -163,17 +164,20 @@ class Trust:
         return confusion_matrix(counts, f"{of.title}, held-out threads")
 
     @_of_threads
-    def answers(self) -> pd.DataFrame:
+    def answers(self) -> TitledFrame:
         """Count what the model says of the study's threads, facet by facet, and what it says most often."""
         rows = [_answered("Is it a defect?", self.machine.said(GATE_FACET), str)]
         rows += [_answered(facet.title, self.machine.said(facet.id), facet.label) for facet in self.machine.facets]
-        return pd.DataFrame(rows)
+        return TitledFrame(self._sized("What the model says", len(self.machine.threads)), pd.DataFrame(rows))
 
     @_of_threads
-    def agreement(self) -> pd.DataFrame | Sentences:
+    def agreement(self) -> TitledFrame | Sentences:
         """Compare the model with the study's own labels, on threads that it has not learnt from."""
         rows = [row for facet in self.machine.facets if (row := self._agreed(facet))]
-        return pd.DataFrame(rows) if rows else Sentences([self._labelled])
+        if not rows:
+            return Sentences([self._labelled])
+        title = self._sized("The model beside the study's labels", len(self.machine.new_labelled))
+        return TitledFrame(title, pd.DataFrame(rows), self._labelled)
 
     def _agreed(self, facet: Facet) -> dict[str, Any] | None:
         said = self.machine.said(facet.id)
@@ -205,6 +209,9 @@ class Trust:
             "Right where it does not abstain": answered,
         }
 
+    def _sized(self, title: str, n: int) -> str:
+        return f"{title} (n = {n:,} threads{'; fictional data' if self.machine.study.fictional else ''})"
+
     @property
     def _labelled(self) -> str:
         name, labelled, new = self.machine.study.name, len(self.machine.first), len(self.machine.new_labelled)
@@ -233,7 +240,7 @@ class Trust:
         return Sentences(told)
 
     @_of_threads
-    def prevalence(self) -> pd.DataFrame | Sentences:
+    def prevalence(self) -> TitledFrame | Sentences:
         """Put shares counted among machine labels beside those that are corrected for its errors, and beside counted labels."""
         rows: list[dict[str, Any]] = []
         for facet in self.machine.facets:
@@ -253,7 +260,8 @@ class Trust:
                 rows.append(row)
         if not rows:
             return Sentences(["The model takes too few threads for defects to tell shares of them."])
-        return pd.DataFrame(rows).fillna("")
+        title = self._sized("Shares of defects, with 95 % intervals", len(self.machine.new_defects))
+        return TitledFrame(title, pd.DataFrame(rows).fillna(""))
 
     @_of_model
     def conclusions(self) -> Sentences:

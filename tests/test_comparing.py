@@ -8,7 +8,7 @@ import pytest
 from conftest import make_root
 
 from pipeline.analyze.figures import Chart
-from pipeline.analyze.results import Sentences
+from pipeline.analyze.results import Sentences, TitledFrame
 from pipeline.comparing import Comparisons
 from pipeline.importing import import_study, import_threads
 from pipeline.openstudy import OpenStudy, open_study
@@ -45,6 +45,11 @@ def opened(root: Path, name: str) -> OpenStudy:
     return open_study(str(root / "data" / "studies" / f"{name}.toml"))
 
 
+def framed(shown: object) -> pd.DataFrame:
+    assert isinstance(shown, TitledFrame)
+    return shown.frame
+
+
 def test_periods_and_kinds_part_the_defects_of_a_study(demo: OpenStudy) -> None:
     periods, kinds = demo.comparisons.pairs
     for pair in (periods, kinds):
@@ -63,8 +68,7 @@ def test_a_counted_difference_is_that_of_the_two_distributions(demo: OpenStudy) 
 
 
 def test_the_overview_tells_how_many_differences_chance_would_make(demo: OpenStudy) -> None:
-    overview = demo.comparisons.overview()
-    assert isinstance(overview, pd.DataFrame)
+    overview = framed(demo.comparisons.overview())
     symptoms = overview[(overview["Facet"] == "Symptom")].iloc[0]
     assert symptoms["Categories"] == 9
     assert symptoms["By chance, if nothing differed"] == "0.5"  # 9 times 5 %, rounded
@@ -72,8 +76,7 @@ def test_the_overview_tells_how_many_differences_chance_would_make(demo: OpenStu
 
 
 def test_choices_that_make_a_difference_clear_are_listed(demo: OpenStudy) -> None:
-    table = demo.comparisons.sensitivity()
-    assert isinstance(table, pd.DataFrame)
+    table = framed(demo.comparisons.sensitivity())
     first = table[table["Choice"] == "the first defect of each issue only"].iloc[0]
     assert (first["Facet"], first["Category"]) == ("Root cause", "Corrupt data")
     assert "without each group's largest repository" in set(table["Choice"])
@@ -100,8 +103,7 @@ def test_people_s_shares_are_compared_with_a_machine_s_corrected_ones(lodged: Pa
     across, kinds = comparisons.pairs
     assert across.across
     assert not kinds.across
-    sides = comparisons.sides()
-    assert isinstance(sides, pd.DataFrame)
+    sides = framed(comparisons.sides())
     assert sides["Unit"].tolist()[:2] == ["thread, one defect each", "defect"]
     assert sides["Issues in both"].tolist()[0] == 136
     assert set(comparisons.table["method"]) == {"held-out threads"}
@@ -110,8 +112,7 @@ def test_people_s_shares_are_compared_with_a_machine_s_corrected_ones(lodged: Pa
     assert "it was measured to be off" in assumptions
     assert "not compared are the facet framework" in assumptions
     weak = {"Defect type", "Root cause", "Framework"}
-    largest = comparisons.largest()
-    assert isinstance(largest, pd.DataFrame)
+    largest = framed(comparisons.largest())
     assert not weak & set(largest["Facet"])
     assert "This is not yet a change of the defects" in str(comparisons.conclusions())
 

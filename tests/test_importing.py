@@ -212,3 +212,22 @@ def test_an_import_that_is_interrupted_says_so_and_leaves_the_store(root: Path, 
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == "redefect: Stopped; what was stored before is as it was.\n"
+
+
+def test_a_source_of_listed_repositories_only_leaves_out_the_texts_and_labels_of_others(root: Path) -> None:
+    path = root / "data" / "studies" / "demo.toml"
+    demo_study(root)
+    text = path.read_text()
+    for source in ("threads", "labels.csv"):
+        text = text.replace(f'path = "data/demo/{source}"', f'path = "data/demo/{source}"\nlisted_only = true')
+    begin = text.index('[[repositories]]\nname = "umbrafield/mx-sparrow"')
+    path.write_text(text[:begin].replace("tidewrack/caffe-shoal", "Tidewrack/Caffe-Shoal"))
+    study = read_study(path)
+    store = Store(str(study.database))
+    import_study(store, study)
+    opened = OpenStudy(study, store)
+    with store.reading() as connection:
+        texts = set(connection.exec_driver_sql("SELECT DISTINCT repository_id FROM issue WHERE title IS NOT NULL").scalars())
+    assert len(texts) == 7
+    assert "umbrafield/mx-sparrow" not in set(opened.issues["repository"])
+    assert {name.casefold() for name in opened.issues["repository"]} == {r.name.casefold() for r in study.repositories}

@@ -83,3 +83,9 @@ def test_help_lists_each_target_in_a_line(checkout: Path) -> None:
     listed = {line.split()[0] for line in make(checkout, "help").splitlines()}
     phony = next(line for line in (checkout / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
     assert listed == set(phony.removeprefix(".PHONY:").split())
+
+
+def test_a_study_of_machine_labels_is_classified_after_its_import(checkout: Path) -> None:
+    assert stages(checkout, "STUDY=denchmark-cv")[:2] == ["import study", "classify"]
+    assert stages(checkout, "notebooks", "STUDY=denchmark-cv") == ["import study", "classify", "notebooks"]
+    assert "classify" not in stages(checkout, "notebooks")

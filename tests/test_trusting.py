@@ -9,7 +9,7 @@ import pytest
 from conftest import CHECKOUT, make_root
 
 from pipeline.analyze.figures import Chart
-from pipeline.analyze.results import Sentences
+from pipeline.analyze.results import Sentences, TitledFrame
 from pipeline.classify.model_file import hashes
 from pipeline.classifying import classify_store
 from pipeline.importing import import_study, import_threads
@@ -18,6 +18,11 @@ from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
 from pipeline.study import read_study
 from pipeline.trusting import Trust
+
+
+def framed(shown: object) -> pd.DataFrame:
+    assert isinstance(shown, TitledFrame)
+    return shown.frame
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +36,7 @@ def trust(demo: OpenStudy) -> Trust:
 
 
 def test_what_is_told_of_the_model_is_what_its_card_says(machine: Machine, trust: Trust) -> None:
-    scores = trust.scores()
-    assert isinstance(scores, pd.DataFrame)
+    scores = framed(trust.scores())
     kappas = machine.card["Verdicts"].set_index("facet")
     stage = scores.set_index("Facet").loc["Stage"]
     assert stage["Kappa"] == "{kappa:.2f} [{low:.2f}, {high:.2f}]".format(**kappas.loc["stage"])
@@ -50,8 +54,7 @@ def test_scores_of_held_out_threads_agree_with_the_card(machine: Machine) -> Non
 
 
 def test_people_stand_beside_the_machine_where_their_agreement_is_known(trust: Trust) -> None:
-    people = trust.people()
-    assert isinstance(people, pd.DataFrame)
+    people = framed(trust.people())
     reporter = people.set_index("Facet").loc["Reporter"]
     assert reporter.iloc[-1] == "not known"
     assert reporter.iloc[1].endswith("n = 25")
@@ -65,8 +68,7 @@ def test_charts_tell_their_n_and_largest_values_in_words(trust: Trust) -> None:
 
 
 def test_the_most_frequent_confusions_are_those_of_the_matrix(machine: Machine, trust: Trust) -> None:
-    table = trust.confusions(most=1)
-    assert isinstance(table, pd.DataFrame)
+    table = framed(trust.confusions(most=1))
     crash = table[table["Facet"] == "Symptom"].iloc[0]
     of = machine.held_out["symptom"]
     pairs = pd.Series(list(zip(of.classes[of.truth], of.classes[of.said], strict=True)))[of.truth != of.said]
@@ -94,23 +96,20 @@ def test_a_few_threads_that_nobody_classified_are_labelled_in_memory_as_they_wou
 
 
 def test_labels_are_compared_on_threads_that_the_model_has_not_learnt_from(demo: OpenStudy) -> None:
-    table = demo.trust.agreement()
-    assert isinstance(table, pd.DataFrame)
+    table = framed(demo.trust.agreement())
     threads = demo.defects.drop_duplicates(["repository", "number"])
     assert set(table["Threads"]) == {len(threads)}
 
     seen = hashes(zip(threads["repository"][:100], threads["number"][:100], strict=True))
     learnt = Machine(demo.study, demo.machine.store, demo.defects)
     learnt.__dict__["classifier"] = replace(demo.machine.classifier, seen=seen)
-    table = Trust(learnt).agreement()
-    assert isinstance(table, pd.DataFrame)
+    table = framed(Trust(learnt).agreement())
     assert set(table["Threads"]) == {len(threads) - 100}
     assert "the 100 that the model learnt from are left out" in str(Trust(learnt).assumptions())
 
 
 def test_counted_shares_stand_beside_corrected_ones_and_beside_labels(demo: OpenStudy, machine: Machine) -> None:
-    table = demo.trust.prevalence()
-    assert isinstance(table, pd.DataFrame)
+    table = framed(demo.trust.prevalence())
     assert list(table.columns)[2:] == ["Machine's count", f"Corrected by {HELD_OUT}", "Labels of new threads, counted"]
     (shares,) = machine.shares(machine.taxonomy.facet("stage")).values()
     assert shares.frame["corrected"].sum() == pytest.approx(1)
@@ -131,7 +130,7 @@ def test_a_study_without_texts_says_so_and_still_tells_of_the_model(published: O
     for shown in (trust.answers(), trust.agreement(), trust.prevalence(), trust.assumptions()):
         assert isinstance(shown, Sentences)
         assert "holds no texts" in str(shown)
-    assert isinstance(trust.scores(), pd.DataFrame)
+    assert isinstance(trust.scores(), TitledFrame)
     assert "kappa" in trust.conclusions()[0]
     assert "holds no texts" in trust.conclusions()[-1]
 

@@ -87,6 +87,7 @@ def differences(first: Sequence[Estimate], second: Sequence[Estimate]) -> pd.Dat
             if one.method != two.method and COUNTED not in (one.method, two.method):
                 continue
             both = one.frame.merge(two.frame, on="category", suffixes=("_first", "_second"))
+            both = both.sort_values("category", key=lambda ids: ids.map(one.facet.ids.index), ignore_index=True)
             sides = [both[[f"{column}_{side}" for column in _SHARES]].to_numpy(dtype=float) for side in ("first", "second")]
             gaps = mover(*sides)
             p = _p(gaps)
