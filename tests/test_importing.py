@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from conftest import Run, contents, make_root
 
 from pipeline.collect.download import fetch_study_data
 from pipeline.errors import RedefectError
+from pipeline.facts import Count, Flaw
 from pipeline.importing import import_study, import_threads, read_threads, study_inputs
 from pipeline.openstudy import OpenStudy, open_study
 from pipeline.store.session import Store
@@ -77,6 +79,32 @@ def test_a_wrong_source_leaves_the_store_as_it_was(root: Path) -> None:
     with pytest.raises(RedefectError, match="'crasch' is no known category"):
         import_study(store, study)
     assert contents(study.database) == before
+
+
+def test_a_wrong_code_of_an_interview_leaves_the_store_as_it_was(root: Path) -> None:
+    study = demo_study(root)
+    store = Store(str(study.database))
+    import_study(store, study)
+    before = contents(study.database)
+    codings = root / "data" / "demo" / "interview-codings.csv"
+    codings.write_text(codings.read_text() + "Demo_leader1,2,me,challenge,portability,,\n")
+    (root / "data" / "demo" / "interviews" / "Demo_leader2.txt").write_text("Leader 1: I am new.")
+    with pytest.raises(RedefectError, match=r"interview-codings\.csv: row 70: turn 2 of 'Demo_leader1' is the interviewer's"):
+        import_study(store, study)
+    assert contents(study.database) == before
+
+
+def test_optional_transcripts_may_be_missing_and_leave_the_store_with_their_folder(root: Path) -> None:
+    path = root / "data" / "studies" / "demo.toml"
+    path.write_text(path.read_text().replace('path = "data/demo/interviews"', 'path = "data/demo/interviews"\noptional = true'))
+    study = demo_study(root)
+    store = Store(str(study.database))
+    import_study(store, study)
+    shutil.rmtree(root / "data" / "demo" / "interviews")
+    report = import_study(store, study)
+    assert report.changed == 71
+    assert Flaw("interviews", "the whole folder", "is not there", "codings are read without what was said") in report.flaws
+    assert Count("interview-codings.csv", "codings", 68, 68) in report.counts
 
 
 def test_a_label_that_left_its_file_leaves_the_store(root: Path) -> None:

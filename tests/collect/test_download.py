@@ -147,6 +147,34 @@ def test_a_local_folder_serves_as_well(study: Study, server: Server, tmp_path: P
         fetch(study, tmp_path)
 
 
+def test_a_file_goes_to_its_own_folder_and_is_found_in_either_layout(study: Study, tmp_path: Path) -> None:
+    listed = study.path.read_text().replace('path = "Two.xlsx"', 'path = "far/Two.xlsx", folder = "near"')
+    study.path.write_text(listed)
+    placed = read_study(study.path)
+    kept = study.root / "data" / "raw" / "demo" / "near" / "Two.xlsx"
+    for folder in ("near", "far"):
+        local = tmp_path / folder
+        (local / folder).mkdir(parents=True)
+        (local / "One Table.csv").write_bytes(FILES["One Table.csv"])
+        (local / folder / "Two.xlsx").write_bytes(FILES["Two.xlsx"])
+        fetch(placed, local)
+        assert kept.read_bytes() == FILES["Two.xlsx"]
+        kept.unlink()
+    fetch(placed)
+    check_study_data(placed)
+
+
+def test_an_optional_file_may_be_missing_but_not_wrong(study: Study, tmp_path: Path) -> None:
+    study.path.write_text(study.path.read_text().replace('path = "Two.xlsx"', 'path = "Two.xlsx", optional = true'))
+    lenient = read_study(study.path)
+    (tmp_path / "One Table.csv").write_bytes(FILES["One Table.csv"])
+    assert fetch(lenient, tmp_path)[-1].endswith("left out, the study goes without it")
+    check_study_data(lenient)
+    (study.root / "data" / "raw" / "demo" / "Two.xlsx").write_bytes(b"cut")
+    with pytest.raises(RedefectError, match="it is truncated or was changed"):
+        check_study_data(lenient)
+
+
 def test_missing_and_changed_files_are_found_before_an_import(study: Study) -> None:
     with pytest.raises(RedefectError, match="there is no such file; `make study-data` fetches it"):
         check_study_data(study)
