@@ -13,7 +13,7 @@ STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/mig
 REPLICA_CODE  := $(wildcard pipeline/replica/*)
 ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
-REPORT_CODE   := $(wildcard pipeline/export/templates/*/* data/models/*)
+REPORT_CODE   := $(wildcard pipeline/export/templates/* pipeline/export/templates/*/* taxonomy/checks/*)
 CLASSIFIED_denchmark-cv := data/build/denchmark-cv/classified.txt
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 
@@ -104,7 +104,7 @@ findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
 
 # Notebooks are executed into the build folder; those in git have no outputs.
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE)
+$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE) $(wildcard data/models/*)
 	$(BIN)/redefect notebooks --study $(STUDY)
 
 notebooks: $(BUILD)/notebooks/SHA256SUMS ## execute the notebooks for the study STUDY

@@ -64,10 +64,10 @@ def report(
     from pipeline.models import shipped_model
     from pipeline.openstudy import open_study
 
-    opened = open_study(study, database)
-    place = notebooks or opened.study.build / "notebooks"
+    place = notebooks or named_study(study).build / "notebooks"
     if not place.is_dir():
         raise RedefectError(f"{from_here(place)}: there is no such folder; run `redefect notebooks --study {study}` first.")
+    opened = open_study(study, database)
     executed = {path.name: path.read_bytes() for path in find_notebooks(place)}
     made = write_folder(folder or opened.study.build / "report", pages.report(opened, executed, model or shipped_model()))
     typer.echo(f"made {len(made)} files; open {from_here(made[0].parent / 'index.html')}")

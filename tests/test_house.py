@@ -1,9 +1,11 @@
 """Rules of the house that a reader can rely on: the stages' one direction, and what never enters git."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
 from conftest import CHECKOUT, SHARED
 
@@ -68,3 +70,28 @@ def test_the_shared_data_are_tested_against_when_they_are_there() -> None:
     assert (SHARED / "corpora" / "denchmark").is_dir()
     assert (SHARED / "corpora" / "nlbse24").is_dir()
     assert (SHARED / "annotations" / "labels.csv").is_file()
+
+
+NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_thin_opens_with_what_it_answers_and_holds_no_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    assert notebook.metadata == {"kernelspec": kernel, "language_info": {"name": "python"}}
+    first, second = notebook.cells[:2]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert second.source.startswith("import pipeline\n\nstudy = pipeline.open_study()\n")
+    assert second.source.endswith("study.heading")
+    for cell in notebook.cells:
+        assert not re.fullmatch(r"[0-9a-f]{8}|[0-9a-f-]{36}", cell.id), f"{cell.id} is a random id"
+        assert cell.metadata == {}
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None)
+            kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
+            assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.Try}, cell.id

@@ -52,6 +52,7 @@ def test_make_runs_the_demo_once_and_then_only_what_a_change_asks_for(checkout: 
     assert "made data/build/demo/flaws.csv" in out
     assert "made data/build/demo/figures: " in out
     assert "Nothing to be done" in make(checkout)
+    assert stages(checkout, "report") == ["notebooks", "report"]
 
     touch(checkout / "data" / "reference" / "demo" / "findings.toml")
     assert stages(checkout) == ["findings", "export tables"]

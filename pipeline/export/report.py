@@ -7,6 +7,7 @@ of notebooks may bring HTML of their own, of which only tables, lists and the li
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -28,6 +29,7 @@ from pipeline.classify.explanation import Phrase, explain, stretches
 from pipeline.classify.model_card import read_card
 from pipeline.classify.model_file import Classifier, read_model
 from pipeline.errors import RedefectError
+from pipeline.export.checklist import checklist_files
 from pipeline.export.notebooks import without_escapes
 from pipeline.export.tables import findings_shown
 from pipeline.export.threads import Pseudonyms, pseudonymised
@@ -116,7 +118,7 @@ class Page:
     body: str = ""
 
 
-def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path | None) -> dict[str, bytes]:
+def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path) -> dict[str, bytes]:
     """Return all files of a study's report by name; the same study and notebooks give the same bytes.
 
     Parameters
@@ -124,7 +126,7 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path | None)
     notebooks
         The executed notebooks by file name, in their order.
     model
-        The classifier's file; None if there is none.
+        The classifier's file.
 
     Raises
     ------
@@ -138,6 +140,12 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path | None)
     )
     classifier = Page("classifier.html", "Classifier", "What the machine's labels are worth, and what in a thread carried them.")
     pages = [index, *(page for page, _ in told), defects, classifier]
+    made = {name: package_files("pipeline.export").joinpath("templates/report", name).read_bytes() for name in _ASSETS}
+    with suppress(RedefectError):  # not every taxonomy has phases and causes
+        files = checklist_files(study.checklist(), study.study, study.taxonomy, Pseudonyms(study.people))
+        made["checklist.html"] = files["checklist.html"]
+        about = "What to check before re-engineering a model, by the defects seen most often: a page by itself, to print."
+        pages.append(Page("checklist.html", "Checklist", about))
 
     def render(page: Page, template: str, **values: Any) -> bytes:
         text = _ENVIRONMENT.get_template(f"{template}.html.j2").render(
@@ -145,7 +153,6 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path | None)
         )
         return text.encode()
 
-    made = {name: package_files("pipeline.export").joinpath("templates/report", name).read_bytes() for name in _ASSETS}
     for page, pictures in told:
         made |= pictures
         made[page.file] = render(page, "notebook")
@@ -223,14 +230,11 @@ def _defects(study: OpenStudy) -> dict[str, Any]:
     return {"titled": titled, "columns": columns, "rows": rows}
 
 
-def _classifier(study: OpenStudy, model: Path | None) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"verdicts": [], "about_threads": [], "threads": []}
-    if model is None:
-        return nothing | {"opening": ["There is no model in data/models: make one by `make train`."]}
+def _classifier(study: OpenStudy, model: Path) -> dict[str, Any]:
     classifier = read_model(model)
     if classifier.name != study.taxonomy.id:
         said = f"The model {classifier.name} labels by another taxonomy than this study's, {study.taxonomy.id}."
-        return nothing | {"opening": [said]}
+        return {"opening": [said], "verdicts": [], "about_threads": [], "threads": []}
     verdicts = []
     for row in read_card(model)["Verdicts"].to_dict("records"):
         facet = study.taxonomy.facet(row["facet"])
