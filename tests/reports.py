@@ -1,4 +1,4 @@
-"""Reports to test: of the demo with threads in it that mean harm, and of the published study; made once, whoever asks first."""
+"""A report to test: of the demo with texts in it that mean harm; made once, whoever asks first."""
 
 import csv
 import fcntl
@@ -74,7 +74,7 @@ def tell(study: OpenStudy, folder: Path, *more: Path) -> None:
 
 
 def harmful_demo(folder: Path) -> None:
-    """Make the demo with two threads that mean harm, and all that is told of it; a notebook of its own shows them, too."""
+    """Make the demo with threads and an interview that mean harm, and all that is told of it; a notebook shows them, too."""
     root = make_root(folder)
     with (root / "data" / "demo" / "threads" / "zz-harm.jsonl").open("w") as file:
         file.writelines(json.dumps(thread) + "\n" for thread in (_thread(SAFE, NUMBER, HARM), _thread(ELSEWHERE, 1, FORMULA)))
@@ -86,6 +86,8 @@ def harmful_demo(folder: Path) -> None:
         writer = csv.DictWriter(table, rows[0], lineterminator="\n")
         for repository, number in ((SAFE, NUMBER), (ELSEWHERE, 1)):
             writer.writerows(row | {"repository": repository, "number": str(number)} for row in model)
+    interview = root / "data" / "demo" / "interviews" / "Demo_contributor1.txt"
+    interview.write_text(interview.read_text().replace("Contributor 1: ", f"Contributor 1: {HARM} "))
     study = read_study(root / "data" / "studies" / "demo.toml")
     store = Store(str(study.database))
     import_threads(store, root / "data" / "demo" / "threads", "demo")

@@ -138,7 +138,9 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path) -> dic
     defects = Page(
         "defects.html", "All defects", "Each defect with its labels and its issue, to be sorted and filtered.", wide=True
     )
-    classifier = Page("classifier.html", "Classifier", "What the machine's labels are worth, and what in a thread carried them.")
+    classifier = Page(
+        "classifier.html", "Classifier at work", "What the machine answers of a few threads, and which words carried it."
+    )
     pages = [index, *(page for page, _ in told), defects, classifier]
     made = {name: package_files("pipeline.export").joinpath("templates/report", name).read_bytes() for name in _ASSETS}
     with suppress(RedefectError):  # not every taxonomy has phases and causes

@@ -85,6 +85,7 @@ def test_no_page_runs_or_loads_what_a_stranger_wrote_and_all_of_it_can_be_read(p
         policy = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
         own = "style-src 'unsafe-inline'" if name == "checklist.html" else "img-src 'self'; style-src 'self'; script-src 'self'"
         assert policy == [f"default-src 'none'; {own}"], name
+    assert f"{READABLE} </title>" in pages["04-challenges.html"].text_content()
     for name in ("defects.html", "90-harm.html"):
         assert READABLE in pages[name].text_content()
         assert "<script>window.ran = 1; alert(1)</script>" in pages[name].text_content()
