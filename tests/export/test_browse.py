@@ -63,11 +63,17 @@ def test_only_names_that_github_allows_become_addresses_and_no_character_steers_
 def test_what_is_not_listed_stays_in_the_store(store: Store, tmp_path: Path) -> None:
     import_of(store, tmp_path, HOSTILE)
     with store.writing() as connection:
-        connection.execute(text("CREATE TABLE turn (id INTEGER PRIMARY KEY, words TEXT)"))
-        connection.execute(text("INSERT INTO turn (words) VALUES ('what a participant said')"))
+        connection.execute(text("CREATE TABLE diary (id INTEGER PRIMARY KEY, words TEXT)"))
+        connection.execute(text("INSERT INTO diary (words) VALUES ('what a participant said')"))
         connection.execute(text("ALTER TABLE issue ADD COLUMN remembered TEXT DEFAULT 'what a participant said'"))
     copied(store, tmp_path / "copy.sqlite").close()
     assert b"participant" not in (tmp_path / "copy.sqlite").read_bytes()
+
+
+def test_what_is_said_in_interviews_stays_in_the_store(demo: OpenStudy, tmp_path: Path) -> None:
+    copy = copied(Store(str(demo.study.database)), tmp_path / "copy.sqlite")
+    assert {"turn", "coding"}.isdisjoint(name for (name,) in copy.execute("SELECT name FROM sqlite_schema"))
+    copy.close()
 
 
 def test_the_same_store_gives_the_same_bytes_and_is_not_written(demo: OpenStudy, tmp_path: Path) -> None:
