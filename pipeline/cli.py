@@ -23,6 +23,7 @@ from rich.text import Text
 from pipeline import __version__
 from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
 from pipeline.errors import RedefectError
+from pipeline.interview_commands import interviews_app
 from pipeline.report_commands import notebooks, report
 from pipeline.terminal import (
     ERR,
@@ -63,6 +64,7 @@ app.command("agreement")(agreement)
 app.command("label-errors")(label_errors)
 app.command("notebooks")(notebooks)
 app.command("report")(report)
+app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
 app.add_typer(replica_app, name="replica")

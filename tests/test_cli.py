@@ -19,7 +19,7 @@ def test_every_command_tells_what_it_does(redefect: Run) -> None:
     for command in (["study-data"], ["import", "study"], ["import", "threads"], ["select", "issues"],
                     ["export", "tables"], ["export", "figures"], ["export", "threads"], ["findings"],
                     ["benchmark", "nlbse24"], ["browse"], ["checklist"], ["classify"],
-                    ["prevalence"], ["queue"], ["train"], ["evaluate"]):  # fmt: skip
+                    ["prevalence"], ["queue"], ["train"], ["evaluate"], ["interviews", "propose"]):  # fmt: skip
         assert "Usage" in redefect(*command, "--help").stdout
     assert redefect("--version").stdout == f"{__version__}\n"
 
@@ -28,11 +28,9 @@ def test_the_demo_study_runs_and_names_what_it_made(redefect: Run, root: Path) -
     done = redefect("import", "study")
     assert "made data/build/demo/flaws.csv" in done.stdout
     assert "Imported: Demo (fictional)" in done.stdout
-    assert (
-        (root / "data" / "build" / "demo" / "inputs.mk")
-        .read_text()
-        .startswith("data/build/demo/flaws.csv: data/demo/labels.csv ")
-    )
+    inputs = (root / "data" / "build" / "demo" / "inputs.mk").read_text()
+    assert inputs.startswith("data/build/demo/flaws.csv: ")
+    assert {"data/demo/labels.csv", "data/demo/interviews/Demo_leader1.txt"} <= set(inputs.split())
     assert "reproduced (must hold)" in redefect("findings").stdout
     assert "made data/build/demo/tables: agreement-history.csv," in redefect("export", "tables").stdout
     assert "made data/build/demo/figures: figure-05.pdf," in redefect("export", "figures").stdout
@@ -107,8 +105,8 @@ def test_a_full_disk_leaves_the_store_and_the_files_as_they_were(redefect: Run, 
 
 def test_study_data_come_from_a_local_folder(redefect: Run, root: Path, study_data: Path) -> None:
     done = redefect("study-data", REDEFECT_STUDY_DATA=str(study_data))
-    assert done.stdout.count("copied, SHA-256 as published") == 4
-    assert redefect("study-data", REDEFECT_STUDY_DATA=str(study_data)).stdout.count("is there already") == 4
+    assert done.stdout.count("copied, SHA-256 as published") == 15
+    assert redefect("study-data", REDEFECT_STUDY_DATA=str(study_data)).stdout.count("is there already") == 15
     table = root / "data" / "raw" / "jiang2024" / "CV_Reengineeirng_Defects.csv"
     table.write_bytes(table.read_bytes()[:1000])
     assert "has SHA-256" in redefect("import", "study", "-s", "cv-reengineering", expect=1).stderr

@@ -139,12 +139,13 @@ def agreement(answers: pd.DataFrame, codings: pd.DataFrame, pools: Mapping[str, 
                     )
                 )  # fmt: skip
         found = estimate(pd.concat(parts, ignore_index=True), seed)
-        some, both = int((counts > 0).sum()), int((counts == len(coders)).sum())
-        specific = 2 * both / (some + both) if len(coders) == 2 and some else np.nan
+        seen = np.stack([(counts > 0).sum(axis=1), (counts == len(coders)).sum(axis=1)], axis=1)
+        some, both = (int(total) for total in seen.sum(axis=0))
+        specific = _specific(seen, answers["transcript"], seed) if len(coders) == 2 else (np.nan, np.nan, np.nan)
         measures = [value for name in ("agreement", "cohen", "gwet") for value in found[name][:3]]
-        rows.append((pool, some, both, len(answers), specific, *measures))
-    measures_names = [f"{name}{end}" for name in ("agreement", "cohen", "gwet") for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["pool", "turns", "agreed", "n", "specific", *measures_names])
+        rows.append((pool, some, both, len(answers), *specific, *measures))
+    names = [f"{name}{end}" for name in ("specific", "agreement", "cohen", "gwet") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["pool", "turns", "agreed", "n", *names])
 
 
 def saturation(answers: pd.DataFrame, marks: pd.DataFrame, themes: Sequence[str], seed: int) -> pd.DataFrame:
@@ -231,6 +232,21 @@ def phases(codings: pd.DataFrame, themes: Sequence[str], phase_ids: Sequence[str
             count = float(votes.get((theme, phase), 0.0))
             rows.append((theme, phase, count, n, count / n if n else np.nan, *wilson(count, n)))
     return pd.DataFrame(rows, columns=["theme", "phase", "votes", "n", "share", "low", "high"])
+
+
+def _specific(seen: np.ndarray, transcripts: pd.Series, seed: int) -> tuple[float, float, float]:
+    """Return Dice's coefficient of what any coder and what both see in each turn, with its interval over interviews."""
+    clusters, names = pd.factorize(transcripts)
+    sums = np.stack([np.bincount(clusters, column, len(names)) for column in seen.T])
+    some, both = sums.sum(axis=1)
+    value = 2 * both / (some + both) if some else np.nan
+    if len(names) < 2:
+        return value, np.nan, np.nan
+    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+    drawn = weights @ sums.T
+    with np.errstate(invalid="ignore"):
+        low, high = interval((2 * drawn[:, 1] / drawn.sum(axis=1))[:, None])[:, 0]
+    return value, float(low), float(high)
 
 
 def _phi(both: np.ndarray, single: np.ndarray, n: np.ndarray) -> np.ndarray:

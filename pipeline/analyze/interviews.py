@@ -179,7 +179,7 @@ class Interviews:
                 "Theme": found["pool"],
                 "Turns, any coder": found["turns"],
                 "All coders": found["agreed"],
-                "Specific agreement": [_number(value) for value in found["specific"]],
+                "Specific agreement": [_estimate(row.specific, row.specific_low, row.specific_high) for row in _rows(found)],
             }
         )
         if self._complete:
@@ -275,7 +275,7 @@ class Interviews:
             if self._complete:
                 row["Share of turns"] = share_text(of.share, of.low, of.high)
             if several:
-                row["Specific agreement"] = _number(said.specific)
+                row["Specific agreement"] = _estimate(said.specific, said.specific_low, said.specific_high)
                 if self._complete:
                     row["Cohen's kappa"] = _estimate(said.cohen, said.cohen_low, said.cohen_high)
             row["Defects"] = f"{int(self._matched[theme.id].sum())} of {len(self.defects)}"
@@ -360,7 +360,7 @@ class Interviews:
             rows.append(
                 {
                     "Challenge": self._names[turns.challenge],
-                    f"In interviews (n = {turns.n} turns)": share_text(turns.share, turns.low, turns.high),
+                    f"In interviews (n = {self._unit})": share_text(turns.share, turns.low, turns.high),
                     "Rank": f"{turns.rank} (in {turns.support:.0%} of resamples)",
                     f"In the tracker (n = {tracker.n} defects)": share_text(tracker.share, tracker.low, tracker.high),
                     "Rank there": f"{tracker.rank} (in {tracker.support:.0%} of resamples)",
@@ -473,10 +473,9 @@ class Interviews:
         said, found = (_rows(ranks.sort_values("rank", kind="stable"))[0] for ranks in self._ranks)
         named = [self._overall[theme.id] for theme in self._challenges]
         least, interviews = min(row.interviews for row in named), named[0].interviews_n
-        unit = f"{said.n} turns" if self._complete else f"the {said.n} turns with a code"
         sentences = [
             f"Each of the {_count(len(named))} challenges comes up in at least {least} of {interviews} interviews; most often "
-            f"{self._names[said.challenge].lower()}, in {share_text(said.share, said.low, said.high)} of {unit}.",
+            f"{self._names[said.challenge].lower()}, in {share_text(said.share, said.low, said.high)} of {self._unit}.",
             f"Of {found.n} defects, {int(self._matched.any(axis=1).sum())} tell of at least one; most often "
             f"{self._names[found.challenge].lower()} ({share_text(found.share, found.low, found.high)}): what people name "
             f"most is {'also' if said.challenge == found.challenge else 'not'} what is reported most.",
@@ -588,6 +587,10 @@ class Interviews:
         if self._complete:
             sizes += [f"{self._answers['participant'].nunique()} participants", f"{len(self._answers)} turns"]
         return f"{title} ({self._size(', '.join(sizes))})"
+
+    @property
+    def _unit(self) -> str:
+        return f"{len(self._answers)} turns" if self._complete else f"{len(self._answers)} turns with a code"
 
     @property
     def _n(self) -> str:
