@@ -345,7 +345,22 @@ class Comparisons:
                 "This is not yet a change of the defects: the groups differ in who labelled and in how issues were chosen, too. "
                 f"Left out of the largest are facets on which no finding may rest: {self._weak or 'none'}."
             )
-        return Sentences([*told, *self.missing])
+        return Sentences([*told, *(self._contradicted(side) for side in self._machines), *self.missing])
+
+    def _contradicted(self, side: Side) -> str:
+        """Tell how far the ways of correcting a machine's shares contradict each other: then one of their assumptions fails."""
+        shares = [pd.concat([of.frame.assign(way=of.method) for of in side.estimates(facet)]) for facet in self._facets
+                  if side.estimates(facet)]  # fmt: skip
+        of = pd.concat([frame.assign(facet=place) for place, frame in enumerate(shares)])
+        bounds = of.groupby(["facet", "category"]).agg({"low": "max", "high": "min", "way": "nunique"})
+        both = bounds[bounds["way"] > 1]
+        if both.empty:
+            return f"The shares of {side.name} are corrected in one way only, whose assumption nothing here puts to the test."
+        apart = int((both["low"] > both["high"]).sum())
+        return (
+            f"Of {len(both)} shares of {side.name} that are corrected in several ways, {apart} have intervals that do not meet"
+            f"{': for these, an assumption does not hold' if apart else ''}."
+        )
 
     @cached_property
     def _groups(self) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What a study file asks to compare: the demo with itself, and with a study that a machine labels."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -148,3 +149,16 @@ def test_studies_of_two_taxonomies_are_not_compared(root: Path, demo: OpenStudy)
     comparisons = Comparisons(OpenStudy(read_study(studies / "demo.toml"), demo.machine.store), open_study)
     assert "Study 'second' has another taxonomy, 'other'" in comparisons.missing[0]
     assert [pair.name for pair in comparisons.pairs] == ["solo / zoo"]
+
+
+def test_ways_of_correcting_that_contradict_each_other_are_counted(lodged: Path) -> None:
+    comparisons = opened(lodged, "robot").comparisons
+    assert "corrected in one way only" in str(comparisons.conclusions())
+    machine = comparisons.pairs[0].first.study.machine
+    facet = machine.taxonomy.facet("stage")
+    (one,) = machine.shares(facet, "robot").values()
+    away = one.frame.assign(low=one.frame["high"] + 0.01, high=1.0)
+    machine._shares["stage", "robot"] = {"held-out threads": one, "a wish": replace(one, frame=away)}
+    assert "Of 4 shares of robot that are corrected in several ways, 4 have intervals that do not meet" in str(
+        comparisons.conclusions()
+    )

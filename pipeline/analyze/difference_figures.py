@@ -31,12 +31,12 @@ def paired_dots(tables: Mapping[str, pd.DataFrame], facet: Facet, names: Mapping
     names
         What to call the two groups of each comparison.
     """
-    shown = {name: table[table[["first", "second"]].max(axis=1) > 0] for name, table in tables.items()}
+    shown = {name: table[_occurs(table)] for name, table in tables.items()}
     heights = [0.75 + table["category"].nunique() * (0.14 + 0.1 * table["method"].nunique()) for table in shown.values()]
     with mpl.rc_context(_STYLE):
         figure = Chart(figsize=(_WIDTH, sum(heights) + 0.3), layout="constrained")
         grid = figure.subplots(len(shown), 2, squeeze=False, sharey="row", height_ratios=heights)
-        for (shares, gaps), (name, table) in zip(grid, shown.items(), strict=True):
+        for (shares, gaps), (name, table), height in zip(grid, shown.items(), heights, strict=True):
             order = [category for category in facet.ids if category in set(table["category"])]
             _draw_shares(shares, table, order, names[name])
             _draw_differences(gaps, table, order)
@@ -47,6 +47,7 @@ def paired_dots(tables: Mapping[str, pd.DataFrame], facet: Facet, names: Mapping
             for axes in (shares, gaps):
                 axes.grid(axis="x", linewidth=0.3)
                 axes.tick_params(axis="y", length=0)
+            shares.legend(loc="upper left", bbox_to_anchor=(-0.3, -0.25 / (height - 0.5)), fontsize=7, frameon=False)
     figure.description = " ".join(_told(table, facet, *names[name]) for name, table in shown.items())
     return figure
 
@@ -56,7 +57,7 @@ def _draw_shares(axes: Axes, table: pd.DataFrame, order: list[str], names: tuple
     for side, name in zip(_SIDES, names, strict=True):
         columns = [side, f"{side}_low", f"{side}_high"]
         by_method = {str(method): _rows(of, order)[columns] for method, of in table.groupby("method", sort=False)}
-        if not table.groupby("category")[side].nunique().gt(1).any():  # it was counted, or there is but one way
+        if _counted(table, side):
             by_method = {"": _rows(table.drop_duplicates("category"), order)[columns]}
         for (method, rows), mark in zip(by_method.items(), _SIDES[side], strict=False):
             lanes.append((f"{name}, corrected by {method}" if method else name, rows.to_numpy(), mark))
@@ -64,13 +65,13 @@ def _draw_shares(axes: Axes, table: pd.DataFrame, order: list[str], names: tuple
         _draw_dots(axes, values, _offset(lane, len(lanes)), mark, label)
     axes.set_xlim(left=-0.015)
     axes.xaxis.set_major_formatter(_percent)
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.3, -0.12), ncols=1, fontsize=7, frameon=False)
 
 
 def _draw_differences(axes: Axes, table: pd.DataFrame, order: list[str]) -> None:
     axes.axvline(0, color="grey", linewidth=0.7, linestyle="--")
     methods = table["method"].unique()
-    for lane, (method, mark) in enumerate(zip(methods, _SIDES["second"], strict=False)):
+    marks = _SIDES["first"] if _counted(table, "second") and not _counted(table, "first") else _SIDES["second"]
+    for lane, (method, mark) in enumerate(zip(methods, marks, strict=False)):
         rows = _rows(table[table["method"] == method], order)[["difference", "low", "high"]].to_numpy()
         _draw_dots(axes, rows, _offset(lane, len(methods)), mark, None)
     axes.xaxis.set_major_formatter(_points)
@@ -81,6 +82,16 @@ def _draw_dots(axes: Axes, rows: np.ndarray, offset: float, mark: dict[str, Any]
     y = np.arange(len(rows)) + offset
     axes.hlines(y, rows[:, 1], rows[:, 2], color="black", linewidth=0.8)
     axes.plot(rows[:, 0], y, linestyle="", markersize=4.5, markeredgecolor="black", markeredgewidth=0.6, label=label, **mark)
+
+
+def _occurs(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell of each row whether its category occurs, in either group and by any method."""
+    return table.groupby("category")[["first", "second"]].transform("max").max(axis=1) > 0
+
+
+def _counted(table: pd.DataFrame, side: str) -> bool:
+    """Tell whether a group has but one share of each category: it was counted, or corrected in one way."""
+    return not table.groupby("category")[side].nunique().gt(1).any()
 
 
 def _rows(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
