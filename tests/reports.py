@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +75,7 @@ def tell(study: OpenStudy, folder: Path, *more: Path) -> None:
 
 
 def harmful_demo(folder: Path) -> None:
-    """Make the demo with threads and an interview that mean harm, and all that is told of it; a notebook shows them, too."""
+    """Make the demo with threads and interviews that mean harm, and all that is told of it; a notebook shows them, too."""
     root = make_root(folder)
     with (root / "data" / "demo" / "threads" / "zz-harm.jsonl").open("w") as file:
         file.writelines(json.dumps(thread) + "\n" for thread in (_thread(SAFE, NUMBER, HARM), _thread(ELSEWHERE, 1, FORMULA)))
@@ -86,8 +87,9 @@ def harmful_demo(folder: Path) -> None:
         writer = csv.DictWriter(table, rows[0], lineterminator="\n")
         for repository, number in ((SAFE, NUMBER), (ELSEWHERE, 1)):
             writer.writerows(row | {"repository": repository, "number": str(number)} for row in model)
-    interview = root / "data" / "demo" / "interviews" / "Demo_contributor1.txt"
-    interview.write_text(interview.read_text().replace("Contributor 1: ", f"Contributor 1: {HARM} "))
+    for interview in (root / "data" / "demo" / "interviews").glob("*.txt"):
+        spoken = re.compile(r"^(?P<speaker>[\w ]+: )?(?=.*\. )", re.MULTILINE)
+        interview.write_text(spoken.sub(lambda found: f"{found['speaker'] or ''}{HARM} ", interview.read_text()))
     study = read_study(root / "data" / "studies" / "demo.toml")
     store = Store(str(study.database))
     import_threads(store, root / "data" / "demo" / "threads", "demo")
