@@ -45,51 +45,13 @@ _NUMBER = re.compile(r"[-+−]?[\d.,]+(?: ?%)?")
 _SIZE = re.compile(rb'<svg [^>]*?height="([\d.]+)pt"[^>]*? width="([\d.]+)pt"')
 _POINT = 96 / 72  # pixels
 
+_ASSETS = ("report.css", "report.js")
 _TEMPLATES = Path(str(package_files("pipeline.export"))) / "templates"
 _TAGS = [
-    *(
-        "a",
-        "abbr",
-        "b",
-        "bdi",
-        "blockquote",
-        "br",
-        "caption",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "div",
-        "dl",
-    ),
-    *(
-        "dt",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "s",
-        "small",
-        "span",
-    ),
-    *("strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
-]
+    "a", "abbr", "b", "bdi", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "div",
+    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s",
+    "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+]  # fmt: skip
 _ATTRIBUTES = {"*": ["dir", "lang"], "a": ["href", "title"], "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan", "scope"]}
 
 
@@ -135,14 +97,12 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path) -> dic
     """
     told = [notebook_page(name, content) for name, content in notebooks.items()]
     index = Page("index.html", "Overview")
-    defects = Page(
-        "defects.html", "All defects", "Each defect with its labels and its issue, to be sorted and filtered.", wide=True
-    )
+    defects = Page("defects.html", "All defects", "Each defect with its labels and its issue, to sort and filter.", wide=True)
     classifier = Page(
         "classifier.html", "Classifier at work", "What the machine answers of a few threads, and which words carried it."
     )
     pages = [index, *(page for page, _ in told), defects, classifier]
-    made = {name: package_files("pipeline.export").joinpath("templates/report", name).read_bytes() for name in _ASSETS}
+    made = {name: (_TEMPLATES / "report" / name).read_bytes() for name in _ASSETS}
     with suppress(RedefectError):  # not every taxonomy has phases and causes
         files = checklist_files(study.checklist(), study.study, study.taxonomy, Pseudonyms(study.people))
         made["checklist.html"] = files["checklist.html"]
@@ -162,9 +122,6 @@ def report(study: OpenStudy, notebooks: Mapping[str, bytes], model: Path) -> dic
     made[defects.file] = render(defects, "defects", **_defects(study))
     made[classifier.file] = render(classifier, "classifier", **_classifier(study, model))
     return made
-
-
-_ASSETS = ("report.css", "report.js")
 
 
 def _shown(value: object) -> object:
@@ -217,15 +174,16 @@ def _defects(study: OpenStudy) -> dict[str, Any]:
         options = [labels[facet.id][category] for category in facet.ids if category in there]
         columns.append({"title": facet.title, "options": options, "place": len(columns)})
     pseudonyms = Pseudonyms(study.people)
+    titles = frame["title"].fillna("").map(pseudonyms.text)
     several = frame.groupby(["repository", "number"])["defect"].transform("size") > 1
     rows = []
-    for row, of_several in zip(frame.to_dict("records"), several, strict=True):
+    for row, title, of_several in zip(frame.to_dict("records"), titles, several, strict=True):
         name = f"{row['repository']}#{row['number']}"
         rows.append(
             {
                 "issue": f"{name} ({row['defect']})" if of_several else name,
                 "address": issue_address(row["repository"], row["number"]),
-                "title": pseudonyms.text(row["title"] or ""),
+                "title": title,
                 "labels": [labels[facet.id].get(row[facet.id], "") for facet in facets],
             }
         )

@@ -1,13 +1,13 @@
 """Issues are labelled in a real Label Studio, in a real browser, and the export is read back."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from browser.chromium import SWITCHES, find_chromium
 from browser.label_studio import EMAIL, LabelStudio
 from conftest import CHECKOUT
 
@@ -21,10 +21,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 
 ENVIRONMENT = Path(os.environ.get("REDEFECT_LABEL_STUDIO", CHECKOUT / "data" / "build" / "peers" / "label-studio"))
 SCREENSHOTS = CHECKOUT / "data" / "build" / "label-studio"
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 HOSTILE = (
     '<img src=x onerror="window.ran = 1; alert(1)"> <script>window.ran = 2; alert(2)</script> <b>bold</b>\n'
@@ -63,10 +59,7 @@ SUGGESTED = {"gate": ("defect", 0.9), "stage": ("training", 0.75), "root-cause":
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    return found
+    return find_chromium()
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,21 @@
 """The report in a real browser: of a study with threads that mean harm, wide and narrow, light and dark."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
+from browser.chromium import SWITCHES, find_chromium
 from conftest import CHECKOUT, CONTRACTS
 from reports import NUMBER, SAFE, Told
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run the tests by `make test`")
 
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WIDE, NARROW = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 SCREENSHOTS = CHECKOUT / "data" / "build" / "report-screenshots"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["sync_api.Browser"]:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    found = find_chromium()
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
         yield browser

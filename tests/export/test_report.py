@@ -151,6 +151,14 @@ def test_a_study_of_another_taxonomy_than_the_models_says_so(harmful: Told) -> N
     assert "checklist.html" not in page
 
 
+def test_defects_whose_titles_are_not_known_have_rows_too(harmful: Told, pages: dict[str, lxml.html.HtmlElement]) -> None:
+    study = OpenStudy(harmful.study.study, Store(str(harmful.study.study.database)))
+    study.defects.loc[0, "title"] = None
+    page = lxml.html.fromstring(report(study, {}, shipped_model())["defects.html"].decode())
+    assert rows(page, "//table")[0][1] == ""
+    assert rows(page, "//table")[1:] == rows(pages["defects.html"], "//table")[1:]
+
+
 def test_what_is_no_notebook_is_named() -> None:
     with pytest.raises(RedefectError, match=r"01-corpus\.ipynb: is no Jupyter notebook"):
         notebook_page("01-corpus.ipynb", b'{"cells": 1}')
