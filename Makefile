@@ -15,6 +15,7 @@ ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
 REPORT_CODE   := $(wildcard pipeline/export/templates/* pipeline/export/templates/*/* taxonomy/checks/*)
 CLASSIFIED_denchmark-cv := data/build/denchmark-cv/classified.txt
+COMPARED_cv-reengineering := $(wildcard $(CLASSIFIED_denchmark-cv)) # with which it is compared when that has been made
 REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
@@ -104,7 +105,7 @@ findings: $(BUILD)/findings.txt ## print the findings of the study STUDY
 
 # Notebooks are executed into the build folder; those in git have no outputs.
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE) $(wildcard data/models/*)
+$(BUILD)/notebooks/SHA256SUMS: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(COMPARED_$(STUDY)) $(NOTEBOOKS) $(ANALYSIS_CODE) $(REFERENCE) $(wildcard data/models/*)
 	$(BIN)/redefect notebooks --study $(STUDY)
 
 notebooks: $(BUILD)/notebooks/SHA256SUMS ## execute the notebooks for the study STUDY

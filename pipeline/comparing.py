@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.analyze.difference_figures import paired_dots
 from pipeline.analyze.differences import Estimate, counted, differences
 from pipeline.analyze.figures import Chart
-from pipeline.analyze.results import Sentences, TitledFrame, distribution, share_text
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame, distribution, share_text
 from pipeline.errors import RedefectError
 from pipeline.intervals import LEVEL
 from pipeline.machine import CAVEATS
@@ -295,6 +295,11 @@ class Comparisons:
         return paired_dots(
             {str(name): table for name, table in of.groupby("comparison", sort=False)}, self._taxonomy.facet(facet), names
         )
+
+    def charts(self) -> Gallery | Sentences:
+        """Draw each facet of which anything is known of both groups."""
+        drawn = [self.chart(facet.id) for facet in self._facets if (self.table["facet"] == facet.id).any()]
+        return Gallery(drawn) if drawn else self._nothing(None)
 
     def sensitivity(self) -> TitledFrame | Sentences:
         """List the differences that a choice makes clear of 0, or no longer clear: which defects and which repositories count."""

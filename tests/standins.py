@@ -28,7 +28,7 @@ FACETS = ["symptom", "stage", "root-cause"]
 
 
 def counts(texts: Sequence[str]) -> np.ndarray:
-    table = np.zeros((len(texts), BUCKETS), dtype=np.float32)
+    table = np.zeros((len(texts), BUCKETS))
     for row, text in enumerate(texts):
         for word in text.lower().split():
             table[row, zlib.crc32(word.encode()) % BUCKETS] = 1
@@ -38,7 +38,7 @@ def counts(texts: Sequence[str]) -> np.ndarray:
 def bayes(table: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     classes = np.unique(labels.astype(str))
     weights = np.stack([np.log(table[labels == c].sum(axis=0) + 0.5) - np.log((labels == c).sum() + 1.0) for c in classes])
-    return classes, weights.astype(np.float32)
+    return classes, weights
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

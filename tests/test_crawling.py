@@ -203,7 +203,6 @@ def test_labelled_issues_are_fetched_by_their_numbers_and_nothing_is_listed(
 def test_the_project_s_own_labels_are_labels_too_but_not_of_an_invented_study(study_with: Callable[..., Study]) -> None:
     study = study_with("", "acme/anvil#7")
     folder = study.root / "data" / "annotations"
-    folder.mkdir()
     (folder / "labels.csv").write_text(LABELS + "acme/rocket,2,1,symptom,crash,me,final,\n")
     named = wish_of(study, [], labelled=True, whole=False).named
     assert [f"{issue.repository}#{issue.number}" for issue in named] == ["acme/anvil#7", "acme/rocket#2"]

@@ -26,7 +26,6 @@ def real(root: Path) -> Study:
     """The demo study as if it were no fiction, so that the project's labels count."""
     path = root / "data" / "studies" / "real.toml"
     path.write_text((root / "data" / "studies" / "demo.toml").read_text().replace("fictional = true", ""))
-    (root / "data" / "annotations").mkdir()
     return read_study(path)
 
 

@@ -151,7 +151,6 @@ def test_annotators_are_compared_with_the_verdict_of_their_study(demo: OpenStudy
 @pytest.fixture
 def annotated(root: Path, annotations: Path) -> OpenStudy:
     """The project's labels, without the texts that they are of."""
-    (root / "data" / "annotations").mkdir()
     (root / "data" / "annotations" / "labels.csv").write_bytes(annotations.read_bytes())
     path = root / "data" / "studies" / "denchmark.toml"
     described = path.read_text()

@@ -13,8 +13,9 @@ from pipeline.facts import IssueReference
 from pipeline.study import Verdict
 from pipeline.taxonomy import Category, Facet, Source, Taxonomy, read_taxonomy
 
-FILES = sorted((Path(__file__).parent.parent.parent / "taxonomy").glob("*.yaml"))
-JIANG = read_taxonomy(FILES[-1].with_name("jiang2024.yaml"))
+FOLDER = Path(__file__).parent.parent.parent / "taxonomy"
+FILES = [path for path in sorted(FOLDER.glob("*.yaml")) if path.name != "challenges.yaml"]  # which is a code book for interviews
+JIANG = read_taxonomy(FOLDER / "jiang2024.yaml")
 FINAL = Verdict(annotator="judge", round="final")
 
 

@@ -196,7 +196,7 @@ def test_words_before_an_example_move_its_hit_and_take_nothing_away(rule: Rule, 
         return
     found = {hit.rule: hit for hit in SHIPPED.hits(read_document(thread("", rule.example)))}
     moved = {hit.rule: hit for hit in SHIPPED.hits(read_document(thread("", f"{before}. {rule.example}")))}
-    if "\n" not in before:
+    if "\n" not in before and not before.startswith("    "):  # else it may be another kind of text: so far in, it is code
         assert rule.id in moved
         assert moved[rule.id].start == found[rule.id].start + len(before) + 2
 
