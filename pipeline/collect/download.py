@@ -29,8 +29,8 @@ def fetch_study_data(
     Parameters
     ----------
     local_folder
-        A folder that holds the files, laid out as the study's own folder or as their authors' is; nothing is fetched then, and
-        files that are optional may be missing.
+        A folder that holds the files, laid out as the study's own folder or as their authors' is; nothing is fetched then.
+        Files that are optional may be missing there, and on a server.
     base_url
         Where to fetch from instead of the study file's address (a mirror).
 
@@ -59,8 +59,9 @@ def fetch_study_data(
                 part = target.with_name(target.name + ".part")
                 if local_folder is not None:
                     _copy(_in_folder(local_folder, file) or local_folder / file.place, part)
-                else:
-                    _fetch(session, (base_url or study.download.base_url) + quote(file.path), part)
+                elif not _fetch(session, (base_url or study.download.base_url) + quote(file.path), part, optional=file.optional):
+                    say(f"{target}: the server does not have it; left out, the study goes without it")
+                    continue
                 _accept(part, target, file, "folder" if local_folder else "server")
                 say(f"{target}: {'copied' if local_folder else 'fetched'}, SHA-256 as published")
             paths.append(target)
@@ -117,8 +118,8 @@ def _accept(part: Path, target: Path, file: DownloadedFile, origin: str) -> None
         part.replace(target)
 
 
-def _fetch(session: "requests.Session", url: str, part: Path) -> None:
-    """Fetch to `part`, going on where an earlier attempt stopped."""
+def _fetch(session: "requests.Session", url: str, part: Path, *, optional: bool) -> bool:
+    """Fetch to `part`, going on where an earlier attempt stopped; tell whether an optional file is there."""
     import requests
 
     for _ in range(_MOST_RESUMPTIONS):
@@ -127,7 +128,9 @@ def _fetch(session: "requests.Session", url: str, part: Path) -> None:
             headers = {"Range": f"bytes={have}-"} if have else {}
             with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
                 if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                    return  # all of it had come before; the hash tells whether it is right
+                    return True  # all of it had come before; the hash tells whether it is right
+                if optional and answer.status_code == requests.codes.not_found:
+                    return False
                 if not answer.ok:
                     raise RedefectError(f"{url}: the server answers {answer.status_code} {answer.reason}; try again later.")
                 resumes = answer.status_code == requests.codes.partial_content
@@ -135,7 +138,7 @@ def _fetch(session: "requests.Session", url: str, part: Path) -> None:
                     for piece in answer.iter_content(_PIECE):
                         with explained(part):  # around the write alone: the network's errors are the system's to Python, too
                             file.write(piece)
-            return
+            return True
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             reason = str(error)
     raise RedefectError(

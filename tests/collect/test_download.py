@@ -175,6 +175,15 @@ def test_an_optional_file_may_be_missing_but_not_wrong(study: Study, tmp_path: P
         check_study_data(lenient)
 
 
+def test_an_optional_file_that_the_server_does_not_have_is_left_out(study: Study, server: Server) -> None:
+    study.path.write_text(study.path.read_text().replace(", sha256", ", optional = true, sha256"))
+    lenient = read_study(study.path)
+    server.missing = True
+    without = "the server does not have it; left out, the study goes without it"
+    assert fetch(lenient) == [f"{name}: {without}" for name in FILES]
+    check_study_data(lenient)
+
+
 def test_missing_and_changed_files_are_found_before_an_import(study: Study) -> None:
     with pytest.raises(RedefectError, match="there is no such file; `make study-data` fetches it"):
         check_study_data(study)
