@@ -152,5 +152,6 @@ def test_a_keyboard_reaches_the_content_at_once_and_every_table_that_scrolls(pag
     frame = page.get_by_role("region", name="Table of defects")
     frame.focus()
     page.keyboard.press("ArrowRight")
-    while not frame.evaluate("(frame) => frame.scrollLeft"):  # the browser scrolls smoothly, and so a little later
-        page.wait_for_timeout(20)
+    page.wait_for_function(
+        "(frame) => frame.scrollLeft > 0", arg=frame.element_handle()
+    )  # it scrolls smoothly, and so a little later
