@@ -419,6 +419,8 @@ class Comparisons:
         return ", ".join(lost)
 
     def _titled(self, title: str, frame: pd.DataFrame) -> TitledFrame:
+        if len(self.pairs) == 1:  # then each row would say the same
+            title, frame = f"{title}: {self.pairs[0].name}", frame.drop(columns="Comparison")
         return TitledFrame(f"{title} ({self._study.note})" if self._study.note else title, frame)
 
     def _nothing(self, facet: str | None) -> Sentences:

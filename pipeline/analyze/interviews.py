@@ -253,7 +253,10 @@ class Interviews:
             of = of.assign(han=of["script"] == "Han", far=(of["words"] - _MOST_WORDS).abs())
             of = of.sort_values(["han", "sure", "far", *_TURN], ascending=[True, False, True, True, True])
             rows += [{"Challenge": theme.title, "Who": row.participant, "Says": _excerpt(row.text)} for row in _rows(of.head(1))]
-        note = f"Of the turns of which coders are surest, the first {_MOST_WORDS} words. They are in the store, and nowhere else."
+        note = (
+            f"Of the turns of which coders are surest, the first {_MOST_WORDS} words. They stand in the store, and here: think "
+            "of that before you pass this on."
+        )
         return TitledFrame("In their words", pd.DataFrame(rows, columns=["Challenge", "Who", "Says"]), note)
 
     # What of it shows in the tracker
