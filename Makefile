@@ -11,7 +11,7 @@ READY  := .venv/ready
 STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py \
                    pipeline/collect/github/*.py pipeline/annotate/*.py)
 REPLICA_CODE  := $(wildcard pipeline/replica/*)
-ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/export/*.py)
+ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/chapters/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
 REPORT_CODE   := $(wildcard pipeline/export/templates/* pipeline/export/templates/*/* taxonomy/checks/*)
 CLASSIFIED_denchmark-cv := data/build/denchmark-cv/classified.txt

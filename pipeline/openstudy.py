@@ -24,8 +24,8 @@ from pipeline.annotate import raters
 from pipeline.annotate.agreement import Comparison, agreement_table, changes, confusion, disagreements, history
 from pipeline.annotate.coefficients import coefficients
 from pipeline.annotate.units import ROW_INDEX, between, by_best_assignment, by_number, by_position, from_labels, from_ratings
-from pipeline.annotators import Annotators
-from pipeline.defect_results import DefectResults
+from pipeline.chapters.annotators import Annotators
+from pipeline.chapters.defect_results import DefectResults
 from pipeline.documents import read_toml
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw
@@ -38,9 +38,9 @@ from pipeline.themes import read_themes
 from pipeline.thread import Thread
 
 if TYPE_CHECKING:
-    from pipeline.comparing import Comparisons
-    from pipeline.machine import Machine
-    from pipeline.trusting import Trust
+    from pipeline.chapters.comparisons import Comparisons
+    from pipeline.chapters.machine import Machine
+    from pipeline.chapters.trust import Trust
 
 
 class OpenStudy:
@@ -146,21 +146,21 @@ class OpenStudy:
     @cached_property
     def machine(self) -> "Machine":
         """What a classifier says of the study's threads."""
-        from pipeline.machine import Machine  # only here: a classifier takes long to import
+        from pipeline.chapters.machine import Machine  # only here: a classifier takes long to import
 
         return Machine(self.study, self._store, self.defects)
 
     @cached_property
     def trust(self) -> "Trust":
         """How far that can be trusted."""
-        from pipeline.trusting import Trust
+        from pipeline.chapters.trust import Trust
 
         return Trust(self.machine)
 
     @cached_property
     def comparisons(self) -> "Comparisons":
         """The comparisons with other studies, of periods and of kinds of repositories that the study file asks for."""
-        from pipeline.comparing import Comparisons
+        from pipeline.chapters.comparisons import Comparisons
 
         return Comparisons(self, open_study)
 

@@ -5,7 +5,7 @@ from conftest import make_root
 
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.results import Gallery, Sentences, TitledFrame
-from pipeline.annotators import Annotators
+from pipeline.chapters.annotators import Annotators
 from pipeline.importing import import_study
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store

@@ -10,14 +10,14 @@ from conftest import CHECKOUT, make_root
 
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.results import Sentences, TitledFrame
+from pipeline.chapters.machine import ANNOTATORS, GOLD, HELD_OUT, Machine
+from pipeline.chapters.trust import Trust
 from pipeline.classify.model_file import hashes
 from pipeline.classifying import classify_store
 from pipeline.importing import import_study, import_threads
-from pipeline.machine import ANNOTATORS, GOLD, HELD_OUT, Machine
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
 from pipeline.study import read_study
-from pipeline.trusting import Trust
 
 
 def framed(shown: object) -> pd.DataFrame:

@@ -10,10 +10,10 @@ import pandas as pd
 from pipeline.analyze.figures import Chart, confusion_matrix, most_confused, precision_by_coverage, reliability_diagram
 from pipeline.analyze.results import Sentences, TitledFrame, counted_share, share_text
 from pipeline.annotate.coefficients import estimate
+from pipeline.chapters.machine import ANNOTATORS, CAVEATS, GOLD, HELD_OUT, WEAK, Machine
 from pipeline.classify.evaluation import LEFT_OUT, Predicted, confusion
 from pipeline.classify.reliability import coverage, reliability
 from pipeline.classifying import GATE_FACET
-from pipeline.machine import ANNOTATORS, CAVEATS, GOLD, HELD_OUT, WEAK, Machine
 from pipeline.models import shipped_model
 from pipeline.taxonomy import Facet
 

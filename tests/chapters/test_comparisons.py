@@ -10,7 +10,7 @@ from conftest import make_root
 
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.results import Sentences, TitledFrame
-from pipeline.comparing import Comparisons
+from pipeline.chapters.comparisons import Comparisons
 from pipeline.importing import import_study, import_threads
 from pipeline.openstudy import OpenStudy, open_study
 from pipeline.store.session import Store

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.results import Distribution, Gallery, Sentences, TitledFrame
-from pipeline.defect_results import DefectResults
+from pipeline.chapters.defect_results import DefectResults
 from pipeline.openstudy import OpenStudy
 
 
