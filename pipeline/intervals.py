@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 from scipy.stats import ncx2
 
 LEVEL = 0.95
+
+Floats = NDArray[np.float64]
 
 
 def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
@@ -31,8 +34,28 @@ def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def mover(first: Floats, second: Floats) -> Floats:
+    """Return the differences of independent estimates, second less first, with their intervals.
+
+    By MOVER, the method of variance estimates recovery (Zou & Donner 2008), which takes no more than intervals of the estimates.
+
+    Parameters
+    ----------
+    first, second
+        Arrays (n, 3): an estimate a row, and the bounds of its interval.
+
+    Returns
+    -------
+    An array (n, 3) like these; the intervals have the level of those of the estimates.
+    """
+    (one, one_low, one_high), (two, two_low, two_high) = first.T, second.T
+    difference = two - one
+    below, above = np.hypot(two - two_low, one_high - one), np.hypot(two_high - two, one - one_low)
+    return np.column_stack([difference, difference - below, difference + above])
+
+
 def newcombe(count: float, n: float, other: float, other_n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return Newcombe's interval of the difference of two independent shares (Newcombe 1998, method 10: from Wilson's).
+    """Return Newcombe's interval of the difference of two independent shares (Newcombe 1998, method 10: MOVER from Wilson's).
 
     Parameters
     ----------
@@ -48,10 +71,9 @@ def newcombe(count: float, n: float, other: float, other_n: float, level: float 
     (low, high), (other_low, other_high) = wilson(count, n, level), wilson(other, other_n, level)
     if math.isnan(low) or math.isnan(other_low):
         return math.nan, math.nan
-    share, taken = count / n, other / other_n
-    difference = share - taken
-    below, above = math.hypot(share - low, other_high - taken), math.hypot(high - share, taken - other_low)
-    return max(-1.0, difference - below), min(1.0, difference + above)
+    taken, share = np.array([[other / other_n, other_low, other_high]]), np.array([[count / n, low, high]])
+    ((_, below, above),) = mover(taken, share)
+    return max(-1.0, float(below)), min(1.0, float(above))
 
 
 def cramers_v(chi2: float, n: int, rows: int, columns: int, level: float = LEVEL) -> tuple[float, float, float]:

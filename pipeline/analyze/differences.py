@@ -1,8 +1,7 @@
 """Two distributions of a facet compared, category by category: differences of shares with intervals.
 
 A share may be counted among labels or estimated from a machine's. All that is taken of it is the share and its interval, from
-which MOVER, the method of variance estimates recovery (Zou & Donner 2008), makes the interval of a difference. Of two counted
-shares with Wilson's intervals, that is Newcombe's method 10 (1998). The two groups are taken for independent draws.
+which MOVER (`pipeline.intervals`) makes the interval of a difference. The two groups are taken for independent draws.
 """
 
 from collections.abc import Sequence
@@ -10,17 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from pipeline.analyze.results import Distribution
-from pipeline.intervals import LEVEL
+from pipeline.intervals import LEVEL, Floats, mover
 from pipeline.taxonomy import Facet
 
 COUNTED = "counted"
 """The method of shares that were counted among labels."""
-
-Floats = NDArray[np.float64]
 
 _SHARES = ["share", "low", "high"]
 _COLUMNS = [
@@ -49,24 +45,6 @@ class Estimate:
 def counted(distribution: Distribution) -> Estimate:
     """Take the shares of a distribution for an estimate."""
     return Estimate(distribution.facet, COUNTED, distribution.frame[["category", *_SHARES]])
-
-
-def mover(first: Floats, second: Floats) -> Floats:
-    """Return the differences of independent estimates, second less first, with their intervals (Zou & Donner 2008).
-
-    Parameters
-    ----------
-    first, second
-        Arrays (n, 3): an estimate a row, and the bounds of its interval.
-
-    Returns
-    -------
-    An array (n, 3) like these; the intervals have the level of those of the estimates.
-    """
-    (one, one_low, one_high), (two, two_low, two_high) = first.T, second.T
-    difference = two - one
-    below, above = np.hypot(two - two_low, one_high - one), np.hypot(two_high - two, one - one_low)
-    return np.column_stack([difference, difference - below, difference + above])
 
 
 def differences(first: Sequence[Estimate], second: Sequence[Estimate]) -> pd.DataFrame:

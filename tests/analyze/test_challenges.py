@@ -1,6 +1,5 @@
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from pipeline.analyze.challenges import clauses, expectations, matches, phases_and_defects, profile, ranking
 from pipeline.intervals import newcombe
@@ -87,9 +86,3 @@ def test_ranks_tell_how_often_resampling_keeps_them() -> None:
     assert table.loc["often", "support"] > 0.99
     assert 0.5 < table.loc["seldom", "support"] <= 1
     assert table.loc["often", ["count", "n"]].tolist() == [8, 10]
-
-
-@pytest.mark.parametrize(("count", "n", "other", "other_n"), [(56, 70, 48, 80), (9, 10, 3, 10), (0, 10, 0, 20), (10, 10, 0, 20)])
-def test_newcombe_s_interval_is_that_of_statsmodels(count: int, n: int, other: int, other_n: int) -> None:
-    theirs = confint_proportions_2indep(count, n, other, other_n, method="newcomb")
-    assert newcombe(count, n, other, other_n) == pytest.approx(theirs)
