@@ -251,8 +251,9 @@ class Annotators:
         table = table[table["coefficient"] == "cohen"]
         verdict = self._study.study.verdict
         who = [
-            f"{text.replace(verdict.annotator, '').strip(', ')}, {round_.removesuffix(f' and {verdict.round}')}"
-            for text, round_ in zip(table["annotators"], table["round"], strict=True)
+            f"{', '.join(name for name in names.split(', ') if name != verdict.annotator)}, "
+            f"{round_.removesuffix(f' and {verdict.round}')}"
+            for names, round_ in zip(table["annotators"], table["round"], strict=True)
         ]
         texts = [_estimated(*row) for row in table[["value", "low", "high", "n"]].itertuples(index=False, name=None)]
         long = table.assign(who=who, text=texts)

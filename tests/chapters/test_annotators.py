@@ -1,4 +1,6 @@
 import csv
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import make_root
@@ -14,19 +16,26 @@ from pipeline.study import read_study
 SHOWN = [name for name, value in vars(Annotators).items() if isinstance(value, property) and not name.startswith("_")]
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> OpenStudy:
-    """The demo with the labels of one annotator only."""
-    root = make_root(tmp_path_factory.mktemp("alone") / "root")
+def demo_with(folder: Path, called: Callable[[str], str | None]) -> OpenStudy:
+    """Return the demo whose annotators have other names; of those whose name becomes None, the labels are left out."""
+    root = make_root(folder / "root")
     labels = root / "data" / "demo" / "labels.csv"
-    rows = list(csv.reader(labels.read_text(encoding="utf-8").splitlines()))
-    annotator = rows[0].index("annotator")
+    with labels.open(encoding="utf-8", newline="") as file:
+        rows = [row | {"annotator": called(row["annotator"])} for row in csv.DictReader(file)]
     with labels.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([rows[0], *(row for row in rows[1:] if row[annotator] == "demo-adjudicated")])
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row for row in rows if row["annotator"] is not None)
     study = read_study(root / "data" / "studies" / "demo.toml")
     store = Store(str(study.database))
     import_study(store, study)
     return OpenStudy(study, store)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> OpenStudy:
+    """The demo with the labels of one annotator only."""
+    return demo_with(tmp_path_factory.mktemp("alone"), lambda name: name if name == "demo-adjudicated" else None)
 
 
 def frame_of(result: object) -> TitledFrame:
@@ -106,6 +115,11 @@ def test_agreement_with_the_verdict_has_a_column_an_annotator(demo: OpenStudy, p
     assert list(frame.columns) == ["Facet", "demo-a, independent", "demo-b, independent"]
     assert frame.iloc[0].tolist() == ["Pooled", "0.93 [0.92, 0.93], n = 1500", "0.93 [0.92, 0.93], n = 1460"]
     assert isinstance(published.annotators.with_verdict, Sentences)
+
+
+def test_an_annotator_whose_name_begins_with_that_of_the_verdict_keeps_it(tmp_path: Path) -> None:
+    other = demo_with(tmp_path, lambda name: "demo-adjudicated-once" if name == "demo-a" else name)
+    assert "demo-adjudicated-once, independent" in frame_of(other.annotators.with_verdict).frame.columns
 
 
 def test_what_a_study_without_sheets_or_second_rounds_lacks_is_said(demo: OpenStudy) -> None:
