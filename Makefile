@@ -25,7 +25,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
 help: ## list the targets, a line each
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

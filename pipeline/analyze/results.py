@@ -284,7 +284,7 @@ class Gallery(tuple[object, ...]):
         from IPython.display import display
 
         for result in self:
-            display(result)  # type: ignore[no-untyped-call]
+            display(result)
 
 
 def share_text(share: float, low: float, high: float) -> str:

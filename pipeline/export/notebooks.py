@@ -177,7 +177,7 @@ def _beside_the_main_thread(work: Coroutine[Any, Any, _T]) -> _T:
 
 def _read(path: Path) -> NotebookNode:
     try:
-        notebook: NotebookNode = nbformat.reads(read_text(path), as_version=4)  # type: ignore[no-untyped-call]
+        notebook: NotebookNode = nbformat.reads(read_text(path), as_version=4)
         nbformat.validate(notebook)
     except RedefectError:
         raise
@@ -212,5 +212,5 @@ def _file(notebook: NotebookNode) -> bytes:
 
     for cell in _code(notebook):
         clean(cell.outputs)
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     return text.encode() + b"\n"

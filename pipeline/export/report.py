@@ -307,12 +307,12 @@ def notebook_page(name: str, content: bytes) -> tuple[Page, dict[str, bytes]]:
         If it is no notebook.
     """
     try:
-        notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+        notebook: NotebookNode = nbformat.reads(content.decode(), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:  # whatever the library makes of a file that is something else
         raise RedefectError(f"{name}: is no Jupyter notebook ({type(error).__name__}); execute it anew.") from None
     stem = Path(name).stem
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(
         config=Config(
             {
                 "TemplateExporter": {"extra_template_basedirs": [str(_TEMPLATES)], "template_name": "notebook"},
@@ -345,11 +345,11 @@ def _last_lines(notebook: NotebookNode) -> Iterable[str]:
 
 def _safe_html(text: str) -> str:
     """Keep of HTML what says something; what would run, load or restyle anything shows as text."""
-    cleaned: str = _SANITIZER.sanitize_html_tags(_STYLE.sub("", text))  # type: ignore[no-untyped-call]
+    cleaned: str = _SANITIZER.sanitize_html_tags(_STYLE.sub("", text))
     return cleaned
 
 
-_SANITIZER = SanitizeHTML(tags=_TAGS, attributes=_ATTRIBUTES)  # type: ignore[no-untyped-call]
+_SANITIZER = SanitizeHTML(tags=_TAGS, attributes=_ATTRIBUTES)
 
 
 def _accessible(text: str, pictures: Mapping[str, bytes]) -> tuple[Markup, tuple[tuple[str, str], ...]]:

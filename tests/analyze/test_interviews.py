@@ -122,7 +122,7 @@ def test_proposals_name_references_only(told: Interviews) -> None:
 def test_the_same_data_give_the_same_results(told: Interviews) -> None:
     again = replace(told)
     for name in ("agreement", "cooccurrence", "ranks", "matcher", "quotations"):
-        pd.testing.assert_frame_equal(shown(told, name).frame, shown(again, name).frame)  # type: ignore[attr-defined]
+        pd.testing.assert_frame_equal(shown(told, name).frame, shown(again, name).frame)
 
 
 def test_the_four_challenges_of_the_published_study(published: OpenStudy) -> None:
