@@ -265,11 +265,11 @@ _TABLES = (
     ),
     PackageTable(
         "issue_texts",
-        "What people wrote when they opened issues.",
+        "What people wrote when they opened issues, as far as it is known; an issue of which nothing is has no row.",
         (
             _REPOSITORY,
             _NUMBER,
-            Field("title", "string", "The title.", text=True),
+            Field("title", "string", "The title.", optional=True, text=True),
             Field("body", "string", "The text.", optional=True, text=True),
             Field("tracker_labels", "strings", "The labels that it has on the tracker.", optional=True, text=True),
         ),
@@ -287,7 +287,7 @@ _TABLES = (
     ),
     PackageTable(
         "label_notes",
-        "What annotators noted on labels.",
+        "What annotators noted on labels; a label without a note has no row.",
         (_REPOSITORY, _NUMBER, _DEFECT, _FACET, _ANNOTATOR, _ROUND, Field("note", "string", "The note.", text=True)),
         (*_ISSUE, "defect", "facet", "annotator", "round"),
         "labels",
@@ -295,7 +295,7 @@ _TABLES = (
     ),
     PackageTable(
         "remark_notes",
-        "What annotators remarked on issues.",
+        "What annotators remarked on issues; a remark without a note has no row.",
         (_REPOSITORY, _NUMBER, _ANNOTATOR, _ROUND, Field("note", "string", "The note.", text=True)),
         (*_ISSUE, "annotator", "round"),
         "remarks",

@@ -124,7 +124,11 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
             added.append({"repository_id": key, "number": issue.number, "comments_complete": complete, "fix": issue.fix} | row)
             continue
         row["fix"] = issue.fix if issue.knows_fix else old["fix"]
-        same_thread = old["updated_at"] == issue.updated_at and old["comment_count"] == issue.comment_count
+        same_thread = (
+            old["title"] is not None  # else of its comments, too, only references are known
+            and old["updated_at"] == issue.updated_at
+            and old["comment_count"] == issue.comment_count
+        )
         row["comments_complete"] = issue.comment_count == 0 or (same_thread and old["comments_complete"])
         if any(old[name] != value for name, value in row.items()):
             changed.append({"b_id": old["id"], **row})
@@ -202,7 +206,7 @@ def put_comments(connection: Connection, repository: str, comments: Iterable[tup
 
 def complete_by_count(connection: Connection, repository: str) -> None:
     """Mark threads as complete that hold as many comments as the tracker counts; to call when all comments were listed."""
-    counted = select(func.count()).where(_COMMENT.c.issue_id == _ISSUE.c.id).scalar_subquery()
+    counted = select(func.count(_COMMENT.c.body)).where(_COMMENT.c.issue_id == _ISSUE.c.id).scalar_subquery()
     key = repository_id(connection, repository)
     there = and_(_ISSUE.c.repository_id == key, _ISSUE.c.comments_complete.is_(False), _ISSUE.c.comment_count == counted)
     numbers = connection.execute(select(_ISSUE.c.number).where(there)).scalars().all()

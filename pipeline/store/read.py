@@ -205,7 +205,8 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
         select(
             _NAME, _ISSUE.id, _ISSUE.number, _ISSUE.title, _ISSUE.body, _ISSUE.state, _ISSUE.author, _ISSUE.created_at,
             _ISSUE.updated_at, _ISSUE.closed_at, _ISSUE.fix, _ISSUE.tracker_labels, _ISSUE.comments_complete,
-            _COMMENT.author.label("commenter"), _COMMENT.created_at.label("commented_at"), _COMMENT.body.label("comment"),
+            _COMMENT.position, _COMMENT.author.label("commenter"), _COMMENT.created_at.label("commented_at"),
+            _COMMENT.body.label("comment"),
         )
         .select_from(_TABLES["issue"])
         .outerjoin(_TABLES["comment"], _COMMENT.issue_id == _ISSUE.id)
@@ -215,7 +216,8 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
     rows = connection.execution_options(yield_per=1000).execute(query)
     for _, group in groupby(rows, key=lambda row: row.id):
         first, *rest = group
-        answers = [first, *rest] if first.comment is not None else []
+        answers = [first, *rest] if first.position is not None else []
+        complete = first.comments_complete and all(answer.comment is not None for answer in answers)
         yield Thread(
             repository=first.repository,
             number=first.number,
@@ -229,7 +231,7 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
             fix=first.fix,
             labels=None if first.tracker_labels is None else tuple(first.tracker_labels),
             comments=tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers)
-            if first.comments_complete
+            if complete
             else None,
         )
 

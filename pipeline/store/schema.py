@@ -97,7 +97,10 @@ class Issue(Base):
 
 
 class Comment(Base):
-    """An answer in an issue's thread; `position` counts from 1, oldest first. `tracker_id` is the tracker's own number of it."""
+    """An answer in an issue's thread; `position` counts from 1, oldest first. `tracker_id` is the tracker's own number of it.
+
+    `body` is None where only the reference is known: from a data package without texts.
+    """
 
     __tablename__ = "comment"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -107,7 +110,7 @@ class Comment(Base):
     created_at: Mapped[datetime | None]
     updated_at: Mapped[datetime | None]
     tracker_id: Mapped[int | None] = mapped_column(BigInteger)
-    body: Mapped[str]
+    body: Mapped[str | None]
     __table_args__ = (UniqueConstraint("issue_id", "position"),)
 
 
