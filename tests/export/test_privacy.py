@@ -1,0 +1,322 @@
+import base64
+import hashlib
+import hmac
+import io
+import time
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.export.privacy import Pseudonymiser, owners_who_write, redact, redactions, scan
+from pipeline.package_tables import tables
+
+NAMES = Pseudonymiser(b"a key for tests of 32 characters")
+ANN = NAMES.name("ann")
+assert ANN is not None
+
+
+def redacted(text: str) -> str:
+    return redact(text, NAMES)
+
+
+def person(login: str) -> str:
+    return str(NAMES.name(login))
+
+
+# --- pseudonyms ---
+
+
+def test_a_pseudonym_is_the_beginning_of_the_keyed_hash_of_the_login() -> None:
+    digest = hmac.new(b"a key for tests of 32 characters", b"ann", hashlib.sha256).digest()
+    assert ANN == "person:" + base64.b32encode(digest)[:20].decode().lower()
+
+
+def test_a_login_has_one_pseudonym_whatever_its_case_and_another_with_another_key() -> None:
+    assert NAMES.name("Ann") == NAMES.name("ANN") == ANN
+    assert NAMES.name("anna") != ANN != Pseudonymiser(b"another").name("ann")
+
+
+def test_who_is_not_known_stays_so_and_a_pseudonym_is_not_replaced_again() -> None:
+    assert NAMES.name(None) is None
+    assert Pseudonymiser(b"another").name(ANN) == ANN
+
+
+def test_a_bot_is_treated_like_a_person() -> None:
+    assert NAMES.name("dependabot[bot]") == person("dependabot[bot]") != "dependabot[bot]"
+
+
+# --- mentions and profiles ---
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@ann", f"@{ANN}"),
+        ("Thanks, @Ann. And (@ANN), @ann's, @ann: no", f"Thanks, @{ANN}. And (@{ANN}), @{ANN}'s, @{ANN}: no"),
+        ("cc @ann @bob-2", f"cc @{ANN} @{person('bob-2')}"),
+        ("> @ann wrote", f"> @{ANN} wrote"),
+        ("＠ann", f"＠{ANN}"),
+        ("[@ann](https://github.com/ann)", f"[@{ANN}](https://github.com/{ANN})"),
+        ("http://www.github.com/ann?tab=repositories", f"http://www.github.com/{ANN}?tab=repositories"),
+        ("https://github.com/ann.png", f"https://github.com/{ANN}.png"),
+        ("https://api.github.com/users/ann", f"https://api.github.com/users/{ANN}"),
+        ("gist.github.com/ann/0123456789abcdef0123456789abcdef", f"gist.github.com/{ANN}/0123456789abcdef0123456789abcdef"),
+        ("see https://ann.github.io/post", "see https://[redacted:user].github.io/post"),
+        ("https://twitter.com/ann", "https://twitter.com/[redacted:user]"),
+        ("https://user-images.githubusercontent.com/123/9-a.png", "https://user-images.githubusercontent.com/[redacted:user]/9-a.png"),
+        ("https://avatars0.githubusercontent.com/u/123?v=4", "https://avatars0.githubusercontent.com/u/[redacted:user]?v=4"),
+        ("`@property` by @ann", f"`@property` by @{ANN}"),
+        ("```\nhi\n```\n@ann", f"```\nhi\n```\n@{ANN}"),
+    ],
+)  # fmt: skip
+def test_mentions_and_profiles_become_pseudonyms(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`@ann`",
+        "```python\n@decorated\ndef f(): ...\n```",
+        "> ```\n> @decorated\n> ```",
+        "@decorated\ndef f(): ...",
+        "    @decorated(1)\n    @twice\n    class A: ...",
+        "@torch.jit.script",
+        "@parametrize('x')",
+        "@property and @Override",
+        "npm install @babel/core",
+        "cc @tensorflow/micro",
+        "@bazel_tools//tools",
+        "memcpy@GLIBC_2.2.5 memcpy@@GLIBC_2.14",
+        "mAP@50, mAP @ 50, @50",
+        "a@b, a @ b, x = a@b.T",
+        "https://medium.com/feed/@",
+        "https://github.com/ann/forge/issues/1",
+        "https://github.com/features",
+        "https://github.com/",
+        "git@github.com:ann/forge.git",
+        "git+ssh://git@github.com/ann/forge",
+    ],
+)
+def test_code_teams_packages_and_references_are_no_mentions(text: str) -> None:
+    assert redacted(text) == text
+
+
+# --- placeholders ---
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
+HEX = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # e-mail
+        ("to a.b+c@sub.example.com.", "to [redacted:e-mail]."),
+        ("<mailto:a@b.org> a@b.org,c@d.net", "<mailto:[redacted:e-mail]> [redacted:e-mail],[redacted:e-mail]"),
+        ("ann＠example.com", "[redacted:e-mail]"),
+        ("ann\u200b@exam\u200bple.com", "[redacted:e-mail]"),
+        ("jörg@bücher.example", "[redacted:e-mail]"),
+        ("ann [at] example [dot] com", "[redacted:e-mail]"),
+        ("ann(at)example.com", "[redacted:e-mail]"),
+        ("ann at example dot com", "[redacted:e-mail]"),
+        ("12+ann@users.noreply.github.com", "[redacted:e-mail]"),
+        # the names beside them
+        ("Signed-off-by: Ann Smith <a@b.org>", "Signed-off-by: [redacted:name] <[redacted:e-mail]>"),
+        ('> On Jan 1, 2018, at 3:04 PM, "Smith, A." <a@b.org> wrote:',
+         "> On Jan 1, 2018, at 3:04 PM, [redacted:name] <[redacted:e-mail]> wrote:"),
+        ("On Mon, Jan 1, 2018 at 3:04 PM, ann <a@b.org> wrote:",
+         "On Mon, Jan 1, 2018 at 3:04 PM, [redacted:name] <[redacted:e-mail]> wrote:"),
+        ("On Jan 1, 2018, at 3:04 PM, Ann Smith wrote:", "On Jan 1, 2018, at 3:04 PM, [redacted:name] wrote:"),
+        ("2018-01-01 GMT+08:00 王小明 <a@b.org>:", "2018-01-01 GMT+08:00 [redacted:name] <[redacted:e-mail]>:"),
+        ("please write to <a@b.org>", "please write to <[redacted:e-mail]>"),
+        # tokens
+        ("ghp_" + "aB3" * 12, "[redacted:token]"),
+        ("github_pat_" + "aB3_" * 20, "[redacted:token]"),
+        ("AKIA" + "ABCD" * 4, "[redacted:token]"),
+        ("xoxb-123456789012-abcdefABCDEF", "[redacted:token]"),
+        ("AIza" + "a-B_3" * 7, "[redacted:token]"),
+        ("sk-" + "aB3d" * 12, "[redacted:token]"),
+        ("sk-proj-" + "aB3d" * 12, "[redacted:token]"),
+        ("hf_" + "aBcD" * 9, "[redacted:token]"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-DEF_1", "[redacted:token]"),
+        (f"http://localhost:8888/?token={HEX}", "http://localhost:8888/?token=[redacted:token]"),
+        (f"WANDB_API_KEY={HEX}", "WANDB_API_KEY=[redacted:token]"),
+        (f"wandb login {HEX}", "wandb login [redacted:token]"),
+        (f'"aws_secret_access_key": "{HEX}"', '"aws_secret_access_key": "[redacted:token]"'),
+        (f"Authorization: Bearer {HEX}", "Authorization: Bearer [redacted:token]"),
+        (f"a\n{PEM}\nb", "a\n[redacted:private-key]\nb"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEAMIIEpAIBAAKCAQEA\nthat was it", "[redacted:private-key]\nthat was it"),
+        # passwords
+        ("https://ann:s3cret@example.com/x", "https://[redacted:password]@example.com/x"),
+        (f"https://{HEX}@github.com/a/b", "https://[redacted:password]@github.com/a/b"),
+        ("ssh://ann@example.com", "ssh://[redacted:user]@example.com"),
+        ("password='hunter2'", "password=[redacted:password]"),
+        ("PASSWORD: s3cret!", "PASSWORD: [redacted:password]"),
+        # homes
+        ('File "/home/ann/x.py"', 'File "/home/[redacted:user]/x.py"'),
+        ("/nfs/home2/ann: x", "/nfs/home2/[redacted:user]: x"),
+        ("/mnt/c/Users/Ann/x and /Users/ann", "/mnt/c/Users/[redacted:user]/x and /Users/[redacted:user]"),
+        (r"C:\Users\Ann Smith\x, c:\\users\\ann\\x", r"C:\Users\[redacted:user]\x, c:\\users\\[redacted:user]\\x"),
+        ("D:/Documents and Settings/ann/x", "D:/Documents and Settings/[redacted:user]/x"),
+        ("file:///home/ann/x", "file:///home/[redacted:user]/x"),
+        # prompts
+        ("ann@box:~$ ls", "[redacted:user]@[redacted:host]:~$ ls"),
+        ("(base) ann@box:/work/x# ls", "(base) [redacted:user]@[redacted:host]:/work/x# ls"),
+        ("[ann@box x]$ ls", "[[redacted:user]@[redacted:host] x]$ ls"),
+        ("ann@Anns-Mac x % ls", "[redacted:user]@[redacted:host] x % ls"),
+        ("Anns-Mac:x ann$ ls", "[redacted:host]:x [redacted:user]$ ls"),
+        ("[sudo] password for ann: ", "[sudo] password for [redacted:user]: "),
+        # networks
+        ("from 203.0.114.77:80", "from [redacted:ip-address]:80"),
+        ("2a00:1450:4001:81b::200e", "[redacted:ip-address]"),
+        ("ether 0a:1b:2c:3d:4e:5f", "ether [redacted:mac-address]"),
+    ],
+)  # fmt: skip
+def test_what_tells_who_wrote_gets_a_placeholder(text: str, expected: str) -> None:
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1:8888, 0.0.0.0, 10.1.2.3, 192.168.1.5, 8.8.8.8 and ::1",
+        "version 1.2.3.4, driver 27.20.100.8681, Chrome 86.0.4240.75, opset 10.0.19041.508",
+        "at 12:30:45, std::vector, a::b::c, 00:00:00:00:00:00",
+        "logo@2x.png, pkg@1.2.3, torch@v1.2, x@y",
+        f"sha256:{HEX}, commit {HEX}, model-19c8e357.pth",
+        "key: layer1/weights_of_the_second, token = tokenizer.encode(text_1_2_3_4_5_6)",
+        "password=None, password: str, $PASSWORD, password = os.environ['X']",
+        "https://example.com/home/page and https://example.com/Users/guide",
+        "/home/$USER/x, /home/{user}/x, /home/<you>/x, ~/x, /homework/x",
+        "look at this. Meet at noon (at the door)",
+        "[name] and [token] and [user]",
+        "",
+        "2020-01-31 12:00:00 [INFO] step 1000/2000 loss: 0.123",
+    ],
+)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_placeholders_and_pseudonyms_are_counted_by_kind() -> None:
+    text = redacted("@ann: a@b.org, c@d.org, /home/ann/x")
+    assert redactions(text) == Counter({"e-mail": 2, "user": 1, "login": 1})
+    assert redactions("[name] a person: x") == Counter()
+
+
+PIECES = [
+    "@ann", "@", "`", "```\n", "~~~", "\n", " ", ">", "a@b.org", "<a@b.org>", "Ann Smith ", "On Jan 1, 2018, ", " wrote:",
+    "/home/", "/home/ann/", "C:\\Users\\", "https://", "github.com/", "github.com/ann", ".github.io", "ann:pw@", "token=", HEX,
+    "ghp_" + "aB3" * 12, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "password='", "'", '"', "ann@box:~$ ",
+    "203.0.114.77", "0a:1b:2c:3d:4e:5f", ":", "/", "]", "[", "(", "person:", ANN, "redacted:", "[redacted:user]", "eyJ", ".", "-",
+    "AKIA", "ABCDABCDABCDABCD", "\u200b", "＠", "def f", "$ ", "#", "key", "=", "(at)", "assets/", "12345", "bearer ", "\\", "sk-", "//", "xoxb-1-", "glpat-a", "AKC", "cloudant", "api_key ", "SG.a", "12345678:",
+]  # fmt: skip
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=30).map("".join))
+@example("/home/@ann")
+@example("https://token=" + HEX + "@x")
+def test_redaction_again_changes_nothing_and_tells_the_same(text: str) -> None:
+    once = redacted(text)
+    assert redacted(once) == once
+    assert redact(once, Pseudonymiser(b"another key")) == once
+    assert not redactions(text) - redactions(once)
+
+
+@pytest.mark.parametrize(
+    "piece", [*PIECES, "a", "a.", "a@", "a-", "@a@", "://a", "a b ", "1.", "0a:", ": a", "A ", "a/b", "key=a1"]
+)
+def test_a_hostile_megabyte_takes_no_longer_than_others(piece: str) -> None:
+    begin = time.process_time()
+    redacted(piece * (250_000 // len(piece)))
+    assert time.process_time() - begin < 3
+
+
+# --- the scan of a package ---
+
+
+def table_file(name: str, **columns: list[object]) -> dict[str, bytes]:
+    """Write a table of a package as Parquet, with these values of some of its columns."""
+    (table,) = (table for table in tables(with_text=True) if table.name == name)
+    schema = pa.schema([field for field in table.schema if field.name in columns])
+    content = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=schema), content)
+    return {f"tables/{name}.parquet": content.getvalue()}
+
+
+def test_a_clean_package_has_no_findings() -> None:
+    digest = hashlib.sha256(b"readme").hexdigest()
+    files = {
+        "README.md": b"The data of ann/forge, in tables.",
+        "SHA256SUMS": f"{digest}  README.md\n".encode(),
+        "croissant.json": f'{{"sha256": "{digest}"}}'.encode(),
+        "study/data/studies/x.toml": f'name = "ann/forge"\nsha256 = "{digest}"\nsource = "lorem"\n'.encode(),
+        "tables/issues.csv": f'repository,number,author\n"ann/forge",1,{ANN}\n'.encode(),
+    }
+    files |= table_file("issues", repository=["ann/forge"], author=[ANN], fix=["ann/forge#12"], source=["lorem"])
+    assert scan(files, ["ann", "lorem", "data", "1234"]) == []
+
+
+def test_a_login_is_found_in_tables_and_in_words_and_not_told() -> None:
+    files = {"README.md": b"fine\nby Ann-Smith, it seems", "tables/labels.csv": b"repository,value\na/b,x\na/b,Ann-Smith\n"}
+    files |= table_file("issues", repository=["a/b", "a/b"], author=[None, "Ann-Smith"], source=["", "ann-smith"])
+    found = scan(files, ["ann-smith"])
+    assert found == [
+        "README.md, line 2: the login of somebody who writes in the store.",
+        "tables/issues.parquet, row 2, column author: a name that is no pseudonym.",
+        "tables/issues.parquet, row 2, column source: the login of somebody who writes in the store.",
+        "tables/labels.csv, row 2, column value: the login of somebody who writes in the store.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("a@b.org", "e-mail"), ("/home/ann/x", "user"), ("ghp_" + "aB3" * 12, "token"), ("203.0.114.77", "ip-address"),
+        ("https://ann:pw@x.org", "password"), (PEM, "private-key"),
+    ],
+)  # fmt: skip
+def test_secrets_are_found_in_every_file_and_not_told(text: str, kind: str) -> None:
+    files = {"DATASHEET.md": text.encode(), "study/data/studies/x.toml": text.encode()}
+    files |= table_file("runs", run=[1, 2], command=["x", text], inputs=[["x"], ["y", text]])
+    files |= table_file("issue_texts", title=["x", "y", f"see {text}"])
+    found = scan(files, [])
+    told = " ".join(found)
+    for where in ("row 2, column command", "row 2, column inputs", "row 3, column title"):
+        assert f"{where}: a text that redaction would change ({kind})." in told
+    assert "DATASHEET.md, line" in told
+    assert "x.toml, line" in told
+    assert text not in told
+
+
+def test_mentions_are_found_in_what_strangers_wrote_only() -> None:
+    files = table_file("comment_texts", body=["thanks @ann"]) | {"croissant.json": b'{"@context": {"@vocab": "x"}}'}
+    assert scan(files, []) == ["tables/comment_texts.parquet, row 1, column body: a text that redaction would change (login)."]
+
+
+def test_what_looks_like_a_secret_is_found_unless_it_is_a_known_sum() -> None:
+    strange = hashlib.sha256(b"of no file").hexdigest()
+    files = {"datapackage.json": f'{{"hash": "{strange}"}}'.encode()}
+    assert scan(files, []) == ["datapackage.json, line 1: something that looks like a secret."]
+    assert scan(files | table_file("models", model=["m"], digest=[strange]), []) == []
+    assert scan(table_file("models", model=[strange], digest=["x"]), []) == [
+        "tables/models.parquet, row 1, column model: something that looks like a secret."
+    ]
+
+
+def test_the_key_itself_is_found() -> None:
+    files = {"README.md": b"the key is abcdefgh"} | table_file("runs", command=["--key abcdefgh"])
+    assert len(scan(files, [], [b"abcdefgh"])) == 2
+
+
+def test_a_file_that_is_no_text_is_a_finding() -> None:
+    assert scan({"x.bin": b"\xff\xfe"}, []) == ["x.bin: is no text in UTF-8, so that nobody can tell what it holds."]
+
+
+def test_owners_who_write_are_counted_as_references_name_them() -> None:
+    assert owners_who_write(["Ann/forge", "ann/anvil#3", "bob/x@3f2a91", "acme/y"], ["ann", "Bob", "cleo"]) == 2
