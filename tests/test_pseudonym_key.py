@@ -1,4 +1,3 @@
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +29,7 @@ def test_the_key_is_made_at_first_use_for_its_owner_alone_and_stays(study: Study
     assert pseudonym_key(study) == key == kept.read_bytes().strip()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
-    assert os.listdir(kept.parent) == [kept.name]
+    assert list(kept.parent.iterdir()) == [kept]
 
 
 def test_two_studies_roots_have_keys_of_their_own(study: Study, kept: Path) -> None:
