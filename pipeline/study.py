@@ -19,6 +19,7 @@ RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]*)/[A
 RepositoryKind = Literal["solo", "zoo"]
 State = Literal["open", "closed", "all"]
 Share = Annotated[float, Field(ge=0, le=1)]
+_DOI = r"^10\.\d{4,9}/[A-Za-z0-9:/_;().-]+$"
 Role = Literal["leader", "contributor", "practitioner"]
 
 
@@ -257,6 +258,33 @@ class Reference(Document):
     figures: str | None = None
 
 
+class Creator(Document):
+    """Who made a data set: a person, written `Family name, Given names`, or an organization, written without a comma."""
+
+    name: str = Field(min_length=1)
+    orcid: str | None = Field(default=None, pattern=r"^(\d{4}-){3}\d{3}[\dX]$")
+    affiliation: str | None = None
+
+
+class Dataset(Document):
+    """What a data package of the study says of itself (`redefect dataset`).
+
+    `published` is the year, the month or the day in which what it holds was made public; without it, that of the latest time in
+    the data.
+    `license` is that of what the creators made themselves; `papers` are the DOIs of the publications that the data come from.
+    `annotators` says who labelled: what to bear in mind wherever labels are used.
+    """
+
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
+    published: str | None = Field(default=None, pattern=r"^\d{4}(-\d\d(-\d\d)?)?$")
+    creators: list[Creator] = Field(default=[Creator(name="The ReDefect developers")], min_length=1)
+    license: str = Field(default="Apache-2.0", pattern=r"^[A-Za-z0-9.+-]+$")
+    keywords: list[str] = []
+    doi: str | None = Field(default=None, pattern=_DOI)
+    papers: list[Annotated[str, Field(pattern=_DOI)]] = []
+    annotators: str = ""
+
+
 class Study(Document):
     """One study, as its file describes it. Paths in it are relative to `root`, the folder that holds `data/`.
 
@@ -282,6 +310,7 @@ class Study(Document):
     figures: list[Figure] = []
     comparisons: list[Comparison] = []
     reference: Reference = Reference()
+    dataset: Dataset = Dataset()
     _path: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: object, /) -> None:
