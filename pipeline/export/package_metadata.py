@@ -240,9 +240,9 @@ def _file_object(path: str, content: bytes) -> Json:
 
 
 def _record_set(table: PackageTable) -> Json:
-    refers = dict.fromkeys(_key_of(table), table.refers) if table.refers else {}
-
     def field(told: Field) -> Json:
+        # Croissant joins by one field: a reference by several would multiply rows, and is in datapackage.json only.
+        refers = table.refers is not None and told.name == "repository"
         return {
             "@type": "cr:Field",
             "@id": f"{table.name}/{told.name}",
@@ -251,7 +251,7 @@ def _record_set(table: PackageTable) -> Json:
             "dataType": _CROISSANT_TYPES[told.type],
             **({"isArray": True, "arrayShape": "-1"} if told.type == "strings" else {}),
             "source": {"fileObject": {"@id": f"tables/{table.name}.parquet"}, "extract": {"column": told.name}},
-            **({"references": {"field": {"@id": f"{refers[told.name]}/{told.name}"}}} if told.name in refers else {}),
+            **({"references": {"field": {"@id": "repositories/repository"}}} if refers else {}),
         }
 
     return {
@@ -272,7 +272,8 @@ def ro_crate(facts: PackageFacts, files: Files) -> Json:
     dataset, software = facts.study.dataset, f"#{SOFTWARE.casefold()}-{facts.software_version}"
     by_digest = {_sha256(content): name for name, content in files.items()}
     authors: list[Json] = [_author(creator, i) for i, creator in enumerate(dataset.creators, start=1)]
-    runs, versions = [], {facts.software_version}
+    runs: list[Json] = []
+    versions = {facts.software_version}
     inputs: dict[str, Json] = {}
     for run in facts.rows["runs"].to_pylist():
         versions.add(run["version"])
@@ -293,7 +294,7 @@ def ro_crate(facts: PackageFacts, files: Files) -> Json:
                 "result": {"@id": "tables/"},
             }
         )
-    written = {
+    written: Json = {
         "@id": "#package",
         "@type": "CreateAction",
         "name": f"redefect dataset --study {facts.study.name}" + (" --with-text" if facts.with_text else ""),
