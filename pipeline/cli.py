@@ -25,6 +25,7 @@ from pipeline.annotate_commands import agreement, annotate_app, codebook, label_
 from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
 from pipeline.interview_commands import interviews_app
+from pipeline.package_commands import import_package, rehydrate
 from pipeline.report_commands import notebooks, report
 from pipeline.terminal import (
     ERR,
@@ -36,7 +37,9 @@ from pipeline.terminal import (
     name_made,
     name_made_folder,
     named_study,
+    print_crawl,
     print_frame,
+    print_plan,
     print_rows,
     table_csv,
 )
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
     from pipeline.classify.model_file import Classifier
     from pipeline.classify.nlbse import Score
     from pipeline.classifying import ClassificationReport
-    from pipeline.collect.github.plan import Step as CrawlStep
-    from pipeline.crawling import CrawlReport
     from pipeline.facts import ImportReport
     from pipeline.replica import Replica
     from pipeline.selection import Step
@@ -62,6 +63,8 @@ app.add_typer(annotate_app, name="annotate")
 app.command("codebook")(codebook)
 app.command("agreement")(agreement)
 app.command("label-errors")(label_errors)
+import_app.command("package")(import_package)
+app.command("rehydrate")(rehydrate)
 app.command("notebooks")(notebooks)
 app.command("report")(report)
 app.add_typer(interviews_app, name="interviews")
@@ -216,13 +219,13 @@ def collect(
             ERR.print(Text("No token: GitHub answers 60 requests an hour, and nothing by GraphQL."))
         crawl = Crawl(store, described, client, archive=Archive(archive) if archive else None, watch=watch)
         if dry_run:
-            _print_plan(crawl.plan(wish))
+            print_plan(crawl.plan(wish))
             typer.echo(f"Nothing fetched; {client.requests} requests sent to learn the numbers.")
             return
-        report = crawl.run(wish, _print_plan)
+        report = crawl.run(wish, print_plan)
         client.close()
     store.close()
-    _print_crawl(report)
+    print_crawl(report)
     path = described.build / "crawl.json"
     write(path, (json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n").encode())
     name_made([path])
@@ -753,41 +756,6 @@ def _replica(
         broken = None if faults is None else Faults(faults, fault_rate)
         with world, Replica(world, Limits(core=budget, graphql=budget), broken, latency_ms / 1000, port) as replica:
             yield replica
-
-
-def _print_plan(steps: list["CrawlStep"]) -> None:
-    if steps:
-        print_rows(
-            f"Plan: {sum(step.requests or 0 for step in steps):,} requests",
-            ["repository", "what", "how", "requests", "points", "otherwise"],
-            [
-                (
-                    s.repository, s.what, s.how, "not known yet" if s.requests is None else s.requests,
-                    "" if s.points is None else s.points, ", ".join(f"{how}: {price}" for how, price in sorted(s.others.items())),
-                )
-                for s in steps
-            ],
-        )  # fmt: skip
-
-
-def _print_crawl(report: "CrawlReport") -> None:
-    if report.incidents:
-        print_rows(
-            "What went wrong on the way",
-            ["what", "done", "times"],
-            [(what, done, times) for (what, done), times in sorted(report.incidents.items())],
-        )
-    if report.places:
-        print_rows("What is not there, or elsewhere", ["what", "why"], sorted(report.places.items()))
-    print_rows(
-        "Crawled",
-        ["repository", "issues in the store", "threads wanted", "threads complete", "comments"],
-        [(r.repository, r.issues, r.wanted, r.complete, r.comments) for r in report.repositories],
-    )
-    typer.echo(
-        f"{report.requests:,} requests sent, {report.expected:,} expected by the plan; {report.changed:,} issues and comments "
-        "new or changed."
-    )
 
 
 def _print_report(report: "ImportReport", title: str) -> None:

@@ -90,7 +90,8 @@ class OpenStudy:
     def ratings(self) -> pd.DataFrame:
         """What the raters' sheets say, a row a rating; empty for a study without sheets."""
         with self._store.reading() as connection:
-            return read.ratings(connection, [source.path for source in self.study.sources if source.kind == "rater-sheets"])
+            sheets = [source for source in self.study.sources if source.kind == "rater-sheets"]
+            return read.ratings(connection, sheets, self.taxonomy)
 
     @cached_property
     def corpus(self) -> Corpus:

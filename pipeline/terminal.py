@@ -13,6 +13,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.collect.github.plan import Step
+    from pipeline.crawling import CrawlReport
     from pipeline.study import Study
 
 OUT = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=200)
@@ -51,6 +53,43 @@ def print_rows(title: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) 
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     OUT.print(table)
+
+
+def print_plan(steps: list["Step"]) -> None:
+    """Print what a crawl is to do, and its price."""
+    if steps:
+        print_rows(
+            f"Plan: {sum(step.requests or 0 for step in steps):,} requests",
+            ["repository", "what", "how", "requests", "points", "otherwise"],
+            [
+                (
+                    s.repository, s.what, s.how, "not known yet" if s.requests is None else s.requests,
+                    "" if s.points is None else s.points, ", ".join(f"{how}: {price}" for how, price in sorted(s.others.items())),
+                )
+                for s in steps
+            ],
+        )  # fmt: skip
+
+
+def print_crawl(report: "CrawlReport") -> None:
+    """Print what a crawl met and brought."""
+    if report.incidents:
+        print_rows(
+            "What went wrong on the way",
+            ["what", "done", "times"],
+            [(what, done, times) for (what, done), times in sorted(report.incidents.items())],
+        )
+    if report.places:
+        print_rows("What is not there, or elsewhere", ["what", "why"], sorted(report.places.items()))
+    print_rows(
+        "Crawled",
+        ["repository", "issues in the store", "threads wanted", "threads complete", "comments"],
+        [(r.repository, r.issues, r.wanted, r.complete, r.comments) for r in report.repositories],
+    )
+    typer.echo(
+        f"{report.requests:,} requests sent, {report.expected:,} expected by the plan; {report.changed:,} issues and comments "
+        "new or changed."
+    )
 
 
 def table_csv(name: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) -> bytes:

@@ -8,7 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, Select, func, literal, select, union_all
 
 from pipeline.store.schema import Base
-from pipeline.study import Verdict
+from pipeline.study import RaterSheetsSource, Verdict
 from pipeline.taxonomy import Facet, Taxonomy
 from pipeline.thread import Comment, Thread
 
@@ -160,14 +160,19 @@ def remarks(connection: Connection, study: str) -> pd.DataFrame:
     return _sorted(_frame(connection, query), [*_KEY, "annotator", "round"])
 
 
-def ratings(connection: Connection, sources: list[str]) -> pd.DataFrame:
-    """Return what the raters' sheets of these sources say, a row a rating, in the order of the sheets.
+def ratings(connection: Connection, sources: list[RaterSheetsSource], taxonomy: Taxonomy) -> pd.DataFrame:
+    """Return what the raters' sheets of these sources say, a row a rating, in the order of the sheets and of the facets.
 
     Columns: `round`, `annotator`, `row`, `number` (text), `facet`, `value`, `category` (missing where it has none).
     """
     columns = (_RATING.round, _RATING.annotator, _RATING.row, _RATING.number, _RATING.facet, _RATING.value, _RATING.category)
-    query = select(*columns).where(_RATING.source.in_(sources)).order_by(_RATING.id)
-    return _frame(connection, query)
+    frame = _frame(connection, select(*columns).where(_RATING.source.in_([source.path for source in sources])))
+    sheets = {(sheet.round, sheet.annotator): i for i, sheet in enumerate(sheet for source in sources for sheet in source.sheets)}
+    facets = {facet.id: i for i, facet in enumerate(taxonomy.facets)}
+    places = frame.assign(
+        sheet=[sheets[key] for key in zip(frame["round"], frame["annotator"], strict=True)], facet=frame["facet"].map(facets)
+    )
+    return frame.loc[places.sort_values(["sheet", "row", "facet"]).index].reset_index(drop=True)
 
 
 def turns(connection: Connection, sources: list[str]) -> pd.DataFrame:
