@@ -93,6 +93,9 @@ $(BUILD)/tables/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
 $(BUILD)/figures/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE)
 	$(BIN)/redefect export figures --study $(STUDY)
 
+$(BUILD)/numbers/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
+	$(BIN)/redefect export numbers --study $(STUDY)
+
 checklist: $(BUILD)/checklist/SHA256SUMS ## write what to check before re-engineering a model, from the study STUDY
 $(BUILD)/checklist/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(wildcard pipeline/export/templates/checklist.* taxonomy/checks/*)
 	$(BIN)/redefect checklist --study $(STUDY)

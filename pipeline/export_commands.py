@@ -50,12 +50,54 @@ def export_tables(study: StudyOption = "demo", database: DatabaseOption = None, 
 
 
 @export_app.command("figures")
-def export_figures(study: StudyOption = "demo", database: DatabaseOption = None, folder: FolderOption = None) -> None:
-    """Draw each figure of a study as SVG and PDF."""
+def export_figures(
+    venue: Annotated[str | None, typer.Option(help="For print: ieee, acm, springer, lncs or a4; else for a screen.")] = None,
+    columns: Annotated[int, typer.Option(help="Over how many columns of the venue's page: 1 or 2.")] = 1,
+    figure: Annotated[list[str] | None, typer.Option(help="Only this figure; may be repeated.")] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Without colours.")] = False,
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Draw each figure of a study as PDF and SVG with embedded fonts, sized for a venue; figures.tex has their captions."""
+    from pipeline.export.figures import figure_files
+    from pipeline.export.venues import layout
+    from pipeline.files import write, write_folder
+    from pipeline.openstudy import open_study
+
+    room = layout(venue, columns, grey=grey)
+    opened = open_study(study, database)
+    files = figure_files({name: opened.figure(name, room) for name in figure or opened.figure_names})
+    kind = "-".join(["figures", *([venue, str(columns)] if venue else []), *(["grey"] if grey else [])])
+    folder = folder or opened.study.build / kind
+    if figure:
+        made = [folder / name for name in sorted(files) if name != "figures.tex"]
+        for path in made:
+            write(path, files[path.name])
+        name_made(made)
+    else:
+        name_made_folder(write_folder(folder, files))
+
+
+@export_app.command("numbers")
+def export_numbers(
+    check: Annotated[
+        list[Path] | None, typer.Option(help="A paper in LaTeX: name its numbers that are no more, and write nothing.")
+    ] = None,
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Write every number that a paper's text may quote: numbers.tex, a LaTeX macro each, and numbers.json."""
+    from pipeline.export.numbers import check_papers, numbers, to_json, to_latex
     from pipeline.files import write_folder
     from pipeline.openstudy import open_study
 
     opened = open_study(study, database)
-    charts = {figure.name: opened.figure(figure.name) for figure in opened.study.figures}
-    files = {f"{name}.{form}": chart.to_bytes(form) for name, chart in charts.items() for form in ("svg", "pdf")}
-    name_made_folder(write_folder(folder or opened.study.build / "figures", files))
+    found = numbers(opened)
+    if check:
+        for sentence in check_papers(check, found, opened):
+            typer.echo(sentence)
+    else:
+        files = {"numbers.tex": to_latex(opened.study.name, found), "numbers.json": to_json(opened.study.name, found)}
+        name_made_folder(write_folder(folder or opened.study.build / "numbers", files))

@@ -16,8 +16,9 @@ import pandas as pd
 from pipeline.analyze import findings as analysis
 from pipeline.analyze.checklist import Checklist, make_checklist, read_checks
 from pipeline.analyze.corpus import Corpus
-from pipeline.analyze.figures import Chart, draw
+from pipeline.analyze.figures import Chart, bars, draw
 from pipeline.analyze.interviews import Interviews
+from pipeline.analyze.layout import SCREEN, Layout
 from pipeline.analyze.reference import Findings, KappaFinding, PublishedFigures
 from pipeline.analyze.results import Crosstab, Distribution, Sentences, crosstab, distribution
 from pipeline.annotate import raters
@@ -174,13 +175,26 @@ class OpenStudy:
         seed = self.study.seeds.resampling
         return crosstab(self.defects, self.taxonomy.facet(rows), self.taxonomy.facet(columns), seed, self.note)
 
-    def figure(self, name: str) -> Chart:
-        """Draw one of the figures that the study file names."""
+    @property
+    def figure_names(self) -> list[str]:
+        """The figures that `figure` draws: those that the study file names, and its distributions."""
+        return [f.name for f in self.study.figures] + [f"distribution-{d.facet}" for d in self.study.distributions]
+
+    def figure(self, name: str, layout: Layout = SCREEN) -> Chart:
+        """Draw one of the figures that the study file names, or a facet's distribution, `distribution-stage`.
+
+        Raises
+        ------
+        RedefectError
+            If the study has no such figure, or the layout has no room for it.
+        """
         for figure in self.study.figures:
             if figure.name == name:
-                return draw(self.crosstab(figure.rows, figure.columns), figure.style, figure.title)
-        known = ", ".join(figure.name for figure in self.study.figures) or "none"
-        raise RedefectError(f"Study '{self.study.name}' has no figure '{name}'; it has {known}.")
+                return draw(self.crosstab(figure.rows, figure.columns), figure.style, figure.title, layout)
+        facet = name.removeprefix("distribution-")
+        if name in self.figure_names:
+            return bars(self.distribution(facet), layout)
+        raise RedefectError(f"Study '{self.study.name}' has no figure '{name}'; it has {', '.join(self.figure_names) or 'none'}.")
 
     def findings(self) -> pd.DataFrame:
         """Compute the study's published findings from the labels at hand: see `findings_table`."""

@@ -6,7 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, confusion_matrix, most_confused
+from pipeline.analyze.figures import _COLOURS, Chart, confusion_matrix, most_confused
+from pipeline.analyze.layout import SCREEN
 
 _MARKERS = ["o", "s", "D", "^", "v", "P"]
 _SHADES = [_COLOURS[4], _COLOURS[7], _COLOURS[0], _COLOURS[3], _COLOURS[2], _COLOURS[1]]
@@ -28,8 +29,8 @@ def agreement_by_facet(table: pd.DataFrame, titles: Mapping[str, str], coefficie
     facets = [facet for facet in titles if (known["facet"] == facet).any()]
     rounds = list(known["round"].drop_duplicates())
     step = 0.8 / max(len(rounds), 1)
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 1.1 + len(facets) * (0.12 + 0.13 * len(rounds))), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, 1.1 + len(facets) * (0.12 + 0.13 * len(rounds))), layout="constrained")
         axes = figure.subplots()
         for i, round_ in enumerate(rounds):
             rows = known[known["round"] == round_].set_index("facet")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from pipeline.analyze.figures import _STYLE, _WIDTH, Chart, _draw_groups, _draw_stacks, _height_of_groups
+from pipeline.analyze.figures import Chart, _draw_groups, _draw_stacks, _height_of_groups
+from pipeline.analyze.layout import SCREEN
 from pipeline.analyze.results import Crosstab, TitledFrame, share_text
 from pipeline.taxonomy import Facet, Taxonomy
 
@@ -27,27 +28,25 @@ def published_beside(cells: pd.DataFrame, rows: Facet, columns: Facet, style: st
     """
     tables = _tables(cells, rows, columns)
     labels = {facet.id: [facet.label(i) for i in ids] for facet, ids in zip((rows, columns), tables[0].axes, strict=True)}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(SCREEN.style):
         if style == "stacked":
-            figure = Chart(figsize=(_WIDTH, 1.5 + 0.38 * len(tables[0])), layout="constrained")
+            figure = Chart(figsize=(SCREEN.width, 1.5 + 0.38 * len(tables[0])), layout="constrained")
             for axes, table in zip(figure.subplots(1, 2, sharey=True), tables, strict=True):
                 _draw_stacks(axes, table, labels[columns.id])
                 for position, n in enumerate(table.sum(axis=1)):
                     axes.text(1.02, position, f"n = {n}", va="center", fontsize=7)
                 axes.set_xlabel("share of the row's defects")
+            figure.axes[0].set_yticks(np.arange(len(tables[0])), [rows.label(name) for name in tables[0].index])
         else:
             tables = [table[_by_size(tables)] for table in tables]
-            figure = Chart(figsize=(_WIDTH, 0.6 + _height_of_groups(*tables[0].shape)), layout="constrained")
+            figure = Chart(figsize=(SCREEN.width, 0.6 + _height_of_groups(*tables[0].shape)), layout="constrained")
             most = max(table.to_numpy().max(initial=1) for table in tables)
             for axes, table in zip(figure.subplots(1, 2, sharey=True), tables, strict=True):
-                _draw_groups(axes, table, labels[rows.id])
+                _draw_groups(axes, table, labels[rows.id], [columns.label(name) for name in table.columns])
                 axes.set_xlim(0, 1.15 * most)
                 axes.margins(y=0.01)
         side_axes: list[Axes] = figure.axes
         side_axes[0].set_ylim(max(side_axes[0].get_ylim()), min(side_axes[0].get_ylim()))  # both panels turned the shared axis
-        names = tables[0].index if style == "stacked" else tables[0].columns
-        facet = rows if style == "stacked" else columns
-        side_axes[0].set_yticks(np.arange(len(names)), [facet.label(name) for name in names])
         side_axes[1].tick_params(axis="y", left=False)
         for axes, side, table in zip(side_axes, SIDES, tables, strict=True):
             axes.set_title(f"{side} (n = {table.to_numpy().sum()})", fontsize=8)

@@ -6,7 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, _faces, _percent
+from pipeline.analyze.figures import _COLOURS, Chart, _faces, _percent
+from pipeline.analyze.layout import SCREEN
 
 
 def issues_by_year(counts: pd.DataFrame, title: str) -> Chart:
@@ -18,8 +19,8 @@ def issues_by_year(counts: pd.DataFrame, title: str) -> Chart:
         A row for what was found, a column a year, without gaps.
     """
     totals = counts.sum()
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 2.8), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, 2.8), layout="constrained")
         axes = figure.subplots()
         x, bottom = np.arange(counts.shape[1]), np.zeros(counts.shape[1])
         for (name, row), face in zip(counts.iterrows(), _faces(len(counts)), strict=True):
@@ -46,8 +47,8 @@ def closing_times(days: Mapping[str, pd.Series], title: str) -> Chart:
         From opening to closing, by the group's name.
     """
     longest = max(float(values.max()) for values in days.values())
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 2.8), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, 2.8), layout="constrained")
         axes = figure.subplots()
         styles = zip([_COLOURS[0], _COLOURS[2], _COLOURS[4]], ["-", "--", ":"], strict=True)
         for (name, values), (colour, line) in zip(days.items(), styles, strict=False):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, _percent
+from pipeline.analyze.figures import _COLOURS, Chart, _percent
+from pipeline.analyze.layout import SCREEN
 from pipeline.taxonomy import Facet
 
 _MARKS: list[dict[str, Any]] = [  # they differ in form and in lightness
@@ -33,8 +34,8 @@ def paired_dots(tables: Mapping[str, pd.DataFrame], facet: Facet, names: Mapping
     """
     shown = {name: table[_occurs(table)] for name, table in tables.items()}
     heights = [0.75 + table["category"].nunique() * (0.14 + 0.1 * table["method"].nunique()) for table in shown.values()]
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, sum(heights) + 0.3), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, sum(heights) + 0.3), layout="constrained")
         grid = figure.subplots(len(shown), 2, squeeze=False, sharey="row", height_ratios=heights)
         for (shares, gaps), (name, table), height in zip(grid, shown.items(), heights, strict=True):
             order = [category for category in facet.ids if category in set(table["category"])]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.analyze.figures import _COLOURS, _STYLE, _WIDTH, Chart, _faces, _percent
+from pipeline.analyze.figures import _COLOURS, Chart, _faces, _percent
+from pipeline.analyze.layout import SCREEN
 
 _MARKERS = ["o", "s", "^", "D"]
 
@@ -23,8 +24,8 @@ def shares_by_group(table: pd.DataFrame, themes: Mapping[str, str], groups: Mapp
     themes, groups
         What themes are called, from the top down, and groups in the legend.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 1.1 + 0.32 * len(themes)), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, 1.1 + 0.32 * len(themes)), layout="constrained")
         axes = figure.subplots()
         for i, (group, name) in enumerate(groups.items()):
             rows = table[table["group"] == group].set_index("theme").loc[list(themes)]
@@ -60,8 +61,8 @@ def saturation_curve(table: pd.DataFrame, title: str) -> Chart:
     table
         What `pipeline.analyze.coded_turns.saturation` returns.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Chart(figsize=(_WIDTH, 2.8), layout="constrained")
+    with mpl.rc_context(SCREEN.style):
+        figure = Chart(figsize=(SCREEN.width, 2.8), layout="constrained")
         axes = figure.subplots()
         x = table["interviews"]
         axes.bar(
@@ -96,9 +97,9 @@ def stacks(tables: Mapping[str, pd.DataFrame], title: str) -> Chart:
     tables
         By panel title, the same rows in each: counts with names as index and columns.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(SCREEN.style):
         rows = max(len(table) for table in tables.values())
-        figure = Chart(figsize=(_WIDTH, 0.6 + (1.1 + 0.27 * rows) * len(tables)), layout="constrained")
+        figure = Chart(figsize=(SCREEN.width, 0.6 + (1.1 + 0.27 * rows) * len(tables)), layout="constrained")
         grid = figure.subplots(len(tables), 1, squeeze=False).ravel()
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
         for axes, (panel, table) in zip(grid, tables.items(), strict=True):

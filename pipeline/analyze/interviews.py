@@ -291,6 +291,24 @@ class Interviews:
         )
         return TitledFrame(self._titled("Challenges in interviews and tracker"), pd.DataFrame(rows), note)
 
+    def challenge_counts(self) -> pd.DataFrame:
+        """Count by whom each challenge is named, and how many defects tell of it, to be quoted.
+
+        Returns
+        -------
+        Columns `challenge` (id), `title`, `interviews`, `interviews_n`, `turns`, `turns_n`, `share` of turns with its interval
+        `low` and `high` (not a number without the transcripts), `defects`, `defects_n`. No rows for a study without codings.
+        """
+        rows = []
+        for theme in [] if self.missing("codings", "challenges") else self._challenges:
+            of = self._overall[theme.id]
+            share = (of.share, of.low, of.high) if self._complete else (np.nan, np.nan, np.nan)
+            defects = int(self._matched[theme.id].sum())
+            turns = (of.interviews, of.interviews_n, of.turns, of.n)
+            rows.append((theme.id, theme.title, *map(int, turns), *share, defects, len(self.defects)))
+        columns = ["challenge", "title", "interviews", "interviews_n", "turns", "turns_n", "share", "low", "high"]
+        return pd.DataFrame(rows, columns=[*columns, "defects", "defects_n"])
+
     @_needs("codings", "challenges")
     def in_the_tracker(self) -> TitledFrame:
         """Show by which labels each challenge is looked for in the tracker, why, and how many defects that finds."""

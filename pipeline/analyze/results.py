@@ -52,7 +52,12 @@ class Distribution:
     @property
     def title(self) -> str:
         """What the table shows, with its n."""
-        return f"{self.facet.title} {_size(self.n, f'{self.missing} without an answer' if self.missing else '', self.note)}"
+        return f"{self.facet.title} {self.size}"
+
+    @property
+    def size(self) -> str:
+        """Its n, in brackets, with what to say of it."""
+        return _size(self.n, f"{self.missing} without an answer" if self.missing else "", self.note)
 
     def plot(self) -> Figure:
         """Draw the distribution as bars with their n."""
