@@ -51,9 +51,11 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:
         write(folder / name, content)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)  # of no files, too: a study may draw no figure
-        for stale in sorted(folder.iterdir()):
-            if stale.is_file() and stale.name not in files and stale.name != "SHA256SUMS":
-                stale.unlink()
+        kept = {folder / name for name in (*files, "SHA256SUMS")}
+        for place in sorted({path.parent for path in kept}):
+            for stale in sorted(place.iterdir()):
+                if stale.is_file() and stale not in kept:
+                    stale.unlink()
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     write(folder / "SHA256SUMS", sums.encode())
     return [folder / name for name in sorted(files)]
