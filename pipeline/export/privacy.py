@@ -110,7 +110,7 @@ _AT = re.compile("[@＠﹫]")
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _MAIL = re.compile(
     rf"(?<![\w.+%'{_UNSEEN}-])(?!git[@＠﹫])[\w.+%'{_UNSEEN}-]{{1,64}}[@＠﹫]"
-    rf"(?![\w-]+\.(?:png|jpe?g|gif|svg|py|txt|pth?|zip|tar|gz|so|git|cc|cpp|h|js|json|ya?ml|md|html?|local|plt)\b)"
+    rf"(?![\w-]+\.(?:png|jpe?g|gif|svg|py|txt|pth?|zip|tar|gz|so|git|cc|cpp|h|js|json|ya?ml|md|html?|local|plt|dex|apk|jar)\b)"
     rf"(?:[\w{_UNSEEN}-]{{1,63}}[.．。]){{1,6}}[^\W\d_]{{2,24}}(?!\w)"
 )
 _MAIL_SPELT = re.compile(
@@ -122,8 +122,9 @@ _MAY_BE_SPELT = re.compile(r"[\[({]\s?(?:at|AT|@)\s?[\])}]| dot (?:com|org|net|e
 _BEFORE_MAIL = r"(?=[ \t]{0,3}(?:<|&lt;|\[mailto:|\[)\[?\[redacted:e-mail\])"
 _NAME_BEFORE_MAIL = re.compile(
     r"(?<![\w.'’-])(?:\"[^\"\n<>`\[\]]{1,60}\"|&quot;[^&\n<>`\[\]]{1,60}&quot;"
-    r"|(?![a-z\d_])\w[\w.'’-]{0,30}(?:[ \t](?![a-z\d_])\w[\w.'’-]{0,30}){0,4})"
-    rf"{_BEFORE_MAIL}|(?<=[,:][ ])[\w.'’-]{{1,30}}(?:[ \t][\w.'’-]{{1,30}}){{0,3}}(?=[ ]{{0,3}}(?:<|&lt;)\[?\[redacted:e-mail\])"
+    r"|(?![AP]M\b)(?![a-z\d_])\w[\w.'’-]{0,30}(?:[ \t](?![a-z\d_])\w[\w.'’-]{0,30}){0,4})"
+    rf"{_BEFORE_MAIL}|(?:(?<=From:[ ])|(?<=Author:[ ])|(?<=-by:[ ]))[\w.'’-][\w.'’, -]{{0,60}}?{_BEFORE_MAIL}"
+    r"|(?<=[,:][ ])[\w.'’-]{1,30}(?:[ \t][\w.'’-]{1,30}){0,3}(?=[ ]{0,3}(?:<|&lt;)\[?\[redacted:e-mail\])"
 )
 _NAME_OF_QUOTED = re.compile(r"(?m)(^[> \t]{0,20}+On [^\n<`\[\]]{4,60}, )[^\W\d_][^\n,:<>\[\]`@]{0,60}(?= wrote:)")
 
@@ -133,17 +134,21 @@ _PRIVATE_KEY = re.compile(
 )
 _USER_INFO = re.compile(r"(?<=://)(?!git@)([^\s/@`\"'<>\[\](){}#?:]{0,100}+)(:[^\s/@`\"'<>\[\](){}#?]{0,200}+)?@(?=\w)")
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl[a-z]{2,4}-[\w-]{20,}|xox[a-z]-[\w-]{10,}|xapp-[\w-]{20,}"
+    r"(?<![A-Za-z0-9_-])(?:gh[a-z]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|xox[a-z]-[\w-]{10,}|xapp-[\w-]{20,}"
     r"|AIza[\w-]{30,}|ya29\.[\w.-]{20,}|GOCSPX-[\w-]{20,}|sk-(?:proj-|ant-|or-|svcacct-)[\w-]{20,}|sk-[A-Za-z0-9]{32,}"
-    r"|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}|dckr_pat_[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]+)?)"
+    r"|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}|dckr_pat_[\w-]{20,}|eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]+)?|\d{8,10}:AA[\w-]{33})"
 )
-_KEYED = r"(?=[A-Za-z+/_=%-]{0,60}\d[A-Za-z+/_=%-]{0,60}\d)[A-Za-z0-9+/_=%-]{20,}"
+# In base64 there is + and /, in what is made for addresses - and _: no token holds both, and paths and names of variables do.
+_KEYED = (
+    r"(?=[A-Za-z+/_=%-]{0,60}\d[A-Za-z+/_=%-]{0,60}\d)(?:[A-Za-z0-9+/=%]{20,}+(?![_-])|[A-Za-z0-9_=%-]{20,}+(?![+/]))"
+    r"(?!\.[A-Za-z_]|[(\[])"
+)
 _ASSIGNED = re.compile(
-    r"(?i)((?:token|key|secret|signature|\bsig|credential|authorization)"
-    rf"[\"']?[ \t]{{0,3}}(?:[:=]|=>)[ \t]{{0,3}}(?:(?:bearer|basic|token)[ ])?[\"']?)({_KEYED})(?![\w.(\[/])"
+    r"(?i)((?:token|key|secret|signature|\bsig|authorization)"
+    rf"[\"']?[ \t]{{0,3}}(?:[:=]|=>)[ \t]{{0,3}}(?:(?:bearer|basic|token)[ ])?[\"']?)({_KEYED})"
     r"|(\b(?:bearer|wandb login(?: --relogin)?|--token)[ ])([A-Za-z0-9._~+/=-]{20,})"
     r"|((?:password|passwd|pwd|passphrase)[\"']?[ \t]{0,3}[:=][ \t]{0,3})"
-    r"([\"'][^\"'\s`\[\]${}<>]{3,64}[\"']|(?=[a-z!#%*+-]{0,20}\d)[\w!#%*+-]{5,64}(?![\w.(\[/\\:]))"
+    r"([\"'](?!/|true|false)[^\"'\s`\[\]${}<>]{3,64}[\"']|(?=[a-z!#%*+-]{0,20}\d)[\w!#%*+-]{5,64}(?![\w.(\[/\\:]))"
 )
 # Paths below a web address are not those of a disk.
 _USER = r"[^\s\\/:*?\"'<>|`\[\]$%{}(),;~=&#]"
@@ -154,7 +159,7 @@ _HOME = re.compile(
     rf"(?:(?<=\\){_USER}+(?:[ ]{_USER}+){{0,3}}(?=\\)|{_USER}+)"
 )
 _AT_HOST = re.compile(
-    r"(?<![\w.+%@/-])(?!git@)([\w.-]{1,32})@([\w.-]{1,63})"
+    r"(?<![\w.+%@/-])(?!git@)[\w.-]{1,32}@(?!https?:)[\w.-]{1,63}"
     r"(?=:(?:[~/]|[^\s:@`]{0,60}[$#](?:\s|\Z))|(?:[ ][~/\w.-]{1,60}){1,2}\]?[ ]?[$#%](?:[ ]|$))",
     re.MULTILINE,
 )
@@ -202,14 +207,14 @@ _DETECTORS: tuple[RegexBasedDetector, ...] = (
     ArtifactoryDetector(), AWSKeyDetector(), AzureStorageKeyDetector(), CloudantDetector(), DiscordBotTokenDetector(),
     GitHubTokenDetector(), GitLabTokenDetector(), IbmCloudIamDetector(), IbmCosHmacDetector(), MailchimpDetector(),
     PrivateKeyDetector(), PypiTokenDetector(), SendGridDetector(), SlackDetector(), SoftlayerDetector(), SquareOAuthDetector(),
-    StripeDetector(), TelegramBotTokenDetector(), TwilioKeyDetector(),
+    StripeDetector(), TwilioKeyDetector(),
 )  # fmt: skip
 """Those of detect-secrets that know a token by its form, so that they err seldom, in linear time."""
 _OF_OUR_FILES: tuple[BasePlugin, ...] = (
     Base64HighEntropyString(), BasicAuthDetector(), HexHighEntropyString(), IPPublicDetector(), JwtTokenDetector(),
-    KeywordDetector(), NpmDetector(), OpenAIDetector(),
+    KeywordDetector(), NpmDetector(), OpenAIDetector(), TelegramBotTokenDetector(),
 )  # fmt: skip
-"""The others: those that take every checksum for a secret, version numbers for addresses, or a hostile text's squared length.
+"""The others: those that take any checksum or number for a secret, or the square of a hostile text's length.
 
 Where strangers write, `_TOKEN`, `_ASSIGNED`, `_USER_INFO` and `_IPV4` stand for them.
 """
@@ -258,7 +263,10 @@ def _internet_address(match: re.Match[str]) -> str:
 
 
 def _hardware_address(match: re.Match[str]) -> str:
-    return match[0] if len(set(re.split("[:-]", match[0]))) == 1 else _placeholder("mac-address")
+    """Replace an address of a device; all zeros are none, and hyphens may part other numbers than hexadecimal ones."""
+    parts = re.split("[:-]", match[0])
+    none = len(set(parts)) == 1 or ("-" in match[0] and "".join(parts).isdigit())
+    return match[0] if none else _placeholder("mac-address")
 
 
 def _no_people(text: str, name: Callable[[str], str]) -> str:
