@@ -3,8 +3,8 @@ r"""People out of packages: pseudonyms for logins, placeholders for what else te
 What this is worth: pseudonyms keep names out of a package, its tables and all that is made of them. They do not hide who opened
 an issue from somebody who looks the issue up on its tracker, which a reference invites to do.
 
-Not recognised, and so not redacted: names in running text, logins without @, telephone numbers (10 digits are a number of
-anything), private network addresses, and paths that hold a user's name below no home folder (`/scratch/USER`).
+Not recognised, and so not redacted: names in running text, logins without @ and owners of what is linked to, telephone numbers
+(10 digits are a number of anything), private network addresses, and a user's name in paths below no home (`/scratch/USER`).
 """
 
 import base64
@@ -109,9 +109,8 @@ def redactions(text: str) -> Counter[str]:
 _AT = re.compile("[@＠﹫]")
 _UNSEEN = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _MAIL = re.compile(
-    rf"(?<![\w.+%'{_UNSEEN}-])(?!git[@＠﹫])[\w.+%'{_UNSEEN}-]{{1,64}}[@＠﹫]"
-    rf"(?![\w-]+\.(?:png|jpe?g|gif|svg|py|txt|pth?|zip|tar|gz|so|git|cc|cpp|h|js|json|ya?ml|md|html?|local|plt|dex|apk|jar)\b)"
-    rf"(?:[\w{_UNSEEN}-]{{1,63}}[.．。]){{1,6}}[^\W\d_]{{2,24}}(?!\w)"
+    rf"(?<![\w.+%'{_UNSEEN}-])(?!git[@＠﹫])[\w.+%'{_UNSEEN}-]{{1,256}}[@＠﹫](?:[\w{_UNSEEN}-]{{1,63}}[.．。]){{1,6}}"
+    r"(?!(?:png|jpe?g|gif|svg|txt|pth|zip|tar|gz|git|cpp|h|js|json|ya?ml|html?|plt|dex|apk|jar|block)\b)[^\W\d_]{2,24}(?!\w)"
 )
 _MAIL_SPELT = re.compile(
     r"(?<![\w.+-])[\w.+-]{2,64}[ ]?[\[({]\s?(?:at|AT|@)\s?[\])}][ ]?[\w-]{1,63}"
@@ -119,14 +118,17 @@ _MAIL_SPELT = re.compile(
     r"|(?<![\w.+-])[\w.+-]{2,64} at [\w-]{2,63} dot (?:com|org|net|edu)\b"
 )
 _MAY_BE_SPELT = re.compile(r"[\[({]\s?(?:at|AT|@)\s?[\])}]| dot (?:com|org|net|edu)\b")
-_BEFORE_MAIL = r"(?=[ \t]{0,3}(?:<|&lt;|\[mailto:|\[)\[?\[redacted:e-mail\])"
+_BEFORE_MAIL = r"(?=[ \t]{0,3}(?:(?:<|&lt;|\[mailto:|\[)\[?\[redacted:e-mail\]|(?:<|&lt;)?\*{3}@\*{3}))"
+_CAPITAL_WORDS = r"(?![AP]M\b)(?![a-z\d_])\w[\w.'’-]{0,30}(?:[ \t](?![a-z\d_])\w[\w.'’-]{0,30})"
 _NAME_BEFORE_MAIL = re.compile(
-    r"(?<![\w.'’-])(?:\"[^\"\n<>`\[\]]{1,60}\"|&quot;[^&\n<>`\[\]]{1,60}&quot;"
-    r"|(?![AP]M\b)(?![a-z\d_])\w[\w.'’-]{0,30}(?:[ \t](?![a-z\d_])\w[\w.'’-]{0,30}){0,4})"
-    rf"{_BEFORE_MAIL}|(?:(?<=From:[ ])|(?<=Author:[ ])|(?<=-by:[ ]))[\w.'’-][\w.'’, -]{{0,60}}?{_BEFORE_MAIL}"
-    r"|(?<=[,:][ ])[\w.'’-]{1,30}(?:[ \t][\w.'’-]{1,30}){0,3}(?=[ ]{0,3}(?:<|&lt;)\[?\[redacted:e-mail\])"
+    rf"(?<![\w.'’-])(?:\"[^\"\n<>`\[\]]{{1,60}}\"|&quot;[^&\n<>`\[\]]{{1,60}}&quot;|{_CAPITAL_WORDS}{{0,4}}){_BEFORE_MAIL}"
+    rf"|(?:(?<=From:[ ])|(?<=Author:[ ])|(?<=-by:[ ]))[\w.'’-][\w.'’, -]{{0,60}}?{_BEFORE_MAIL}"
+    r"|(?<=[,:][ ])[\w.'’-]{1,30}(?:[ \t][\w.'’-]{1,30}){0,3}(?=[ ]{0,3}(?:(?:<|&lt;)\[?\[redacted:e-mail\]|(?:<|&lt;)?\*{3}@))"
 )
-_NAME_OF_QUOTED = re.compile(r"(?m)(^[> \t]{0,20}+On [^\n<`\[\]]{4,60}, )[^\W\d_][^\n,:<>\[\]`@]{0,60}(?= wrote:)")
+_NAME_OF_QUOTED = re.compile(
+    r"(?m)(^[> \t]{0,20}+On [^\n<`\[\]]{4,60}, )[^\W\d_][^\n,:<>\[\]`@]{0,60}(?= wrote:)"
+    rf"|(^[> \t]{{0,20}}+){_CAPITAL_WORDS}{{1,3}}(?= wrote:[ \t]*$)"
+)
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
@@ -145,7 +147,7 @@ _KEYED = (
 )
 _ASSIGNED = re.compile(
     r"(?i)((?:token|key|secret|signature|\bsig|authorization)"
-    rf"[\"']?[ \t]{{0,3}}(?:[:=]|=>)[ \t]{{0,3}}(?:(?:bearer|basic|token)[ ])?[\"']?)({_KEYED})"
+    rf"(?: is)?[\"']?[ \t]{{0,3}}(?:[:=]|=>)[ \t]{{0,3}}(?:(?:bearer|basic|token)[ ])?[\"']?)({_KEYED})"
     r"|(\b(?:bearer|wandb login(?: --relogin)?|--token)[ ])([A-Za-z0-9._~+/=-]{20,})"
     r"|((?:password|passwd|pwd|passphrase)[\"']?[ \t]{0,3}[:=][ \t]{0,3})"
     r"([\"'](?!/|true|false)[^\"'\s`\[\]${}<>]{3,64}[\"']|(?=[a-z!#%*+-]{0,20}\d)[\w!#%*+-]{5,64}(?![\w.(\[/\\:]))"
@@ -154,8 +156,8 @@ _ASSIGNED = re.compile(
 _USER = r"[^\s\\/:*?\"'<>|`\[\]$%{}(),;~=&#]"
 _HOME = re.compile(
     r"https?://[^\s`\"'<>()\[\]]*+"
-    r"|((?:/home\d?|/Users|(?<![\w.-])/(?:users|(?:run/)?media|export/home))/"
-    r"|\b(?i:[a-z]:[\\/]{1,4}(?:users|documents and settings)[\\/]{1,4}))"
+    r"|((?:/home\d?|/[Uu]sers|(?<![\w.-])/(?:run/)?media)/"
+    r"|(?i:[a-z]:[\\/]{1,4}(?:users|documents and settings)[\\/]{1,4}))"
     rf"(?:(?<=\\){_USER}+(?:[ ]{_USER}+){{0,3}}(?=\\)|{_USER}+)"
 )
 _AT_HOST = re.compile(
@@ -168,12 +170,11 @@ _SUDO = re.compile(r"(\[sudo\][^\n:`]{0,20} )[\w.-]{1,32}(?=: ?)")
 
 _LOGIN = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}+"
 _PROFILE = re.compile(
-    r"(?<![\w.-])((?:www\.)?github\.com/|gist\.github\.com/|api\.github\.com/users/)"
+    r"(?<![\w.-])((?:www\.)?github\.com/|gist\.github\.com/|colab\.research\.google\.com/gist/|api\.github\.com/users/)"
     r"(?!(?:about|apps|blog|collections|contact|customer-stories|enterprise|events|explore|features|issues|join|login|logout|"
     r"marketplace|new|notifications|organizations|orgs|pricing|pulls|readme|search|security|settings|site|sponsors|stars|"
     rf"team|topics|trending|users)\b|{_PSEUDONYM})({_LOGIN})(?![\w%]|\.(?!png)\w|/(?![0-9a-f]{{20}})\w)"
 )
-_PAGES = re.compile(rf"(?<![\w.-])({_LOGIN})(?=\.github\.io\b)")
 _ELSEWHERE = re.compile(
     r"((?:\btwitter\.com/|\blinkedin\.com/in/|\bmedium\.com/@|\bstackoverflow\.com/users/\d{1,12}/|\bdiscuss\.pytorch\.org/u/))"
     r"(?!(?:home|intent|search|share|hashtag)\b)[\w%.-]{1,60}"
@@ -187,7 +188,7 @@ _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4", "1.1.1.1")
 
 _CODE = r"^[ \t>]*+(?P<fence>`{3,}|~{3,})[^\n]*\n(?s:.*?)(?:^[ \t>]*+(?P=fence)[^\n]*$|\Z)|`[^`\n]++`"
 _MENTION = re.compile(
-    rf"(?P<code>{_CODE})|(?<![\w`/.@+-])(?P<at>[@＠﹫])(?!{_PSEUDONYM})(?!\d{{1,4}}\b)(?P<login>{_LOGIN})"
+    rf"(?P<code>{_CODE})|(?<![A-Za-z0-9_`/@+-])(?P<at>[@＠﹫])(?!{_PSEUDONYM})(?!\d{{1,3}}(?![\w-]))(?P<login>{_LOGIN})"
     r"(?![\w(=\[]|\.[a-z0-9]|/[\w/])",
     re.MULTILINE,
 )
@@ -200,8 +201,10 @@ _NO_PEOPLE = frozenset(
         "type", "types",
     ]
 )  # fmt: skip
-_DEFINITION = re.compile(r"[ \t]*(?:\([^\n]*)?\r?\n[> \t]*(?:@|def |class |async |public |private |protected |static |func )")
-
+_DEFINITION = re.compile(
+    r"[ \t]*+\r?\n(?:[> \t]*+@[\w.]++(?:\([^\n]{0,200}\))?[ \t]*+\r?\n){0,4}"
+    r"[> \t]*+(?:def|class|async|public|private|protected|static|func)[ ]"
+)
 _MAY_HOLD_TOKENS = re.compile("[A-Za-z0-9_-]{20}|PRIVATE KEY")
 _DETECTORS: tuple[RegexBasedDetector, ...] = (
     ArtifactoryDetector(), AWSKeyDetector(), AzureStorageKeyDetector(), CloudantDetector(), DiscordBotTokenDetector(),
@@ -280,15 +283,13 @@ def _no_people(text: str, name: Callable[[str], str]) -> str:
 
     if _AT.search(text):
         text = _MENTION.sub(mentioned, text)
-    if "github.com/" in text:
+    if "github.com/" in text or "/gist/" in text:
         text = _PROFILE.sub(lambda match: match[1] + name(match[2]), text)
-    if "github.io" in text:
-        text = _PAGES.sub(_placeholder("user"), text)
     text = _ELSEWHERE.sub(lambda match: match[1] + _placeholder("user"), text)
     text = _ACCOUNT.sub(lambda match: match[1] + _placeholder("user"), text)
-    if "redacted:e-mail" in text:
+    if "redacted:e-mail" in text or "***@***" in text:
         text = _NAME_BEFORE_MAIL.sub(_placeholder("name"), text)
-    text = _NAME_OF_QUOTED.sub(lambda match: match[1] + _placeholder("name"), text)
+    text = _NAME_OF_QUOTED.sub(lambda match: (match[1] or match[2] or "") + _placeholder("name"), text)
     text = _HOST_AND_USER.sub(lambda m: f"{_placeholder('host')}{m[2]}{_placeholder('user')}", text)
     return _SUDO.sub(lambda match: match[1] + _placeholder("user"), text)
 
