@@ -149,7 +149,9 @@ _ASSIGNED = re.compile(
     r"(?i)((?:token|key|secret|signature|\bsig|authorization)"
     rf"(?: is)?[\"']?[ \t]{{0,3}}(?:[:=]|=>)[ \t]{{0,3}}(?:(?:bearer|basic|token)[ ])?[\"']?)({_KEYED})"
     r"|(\b(?:bearer|wandb login(?: --relogin)?|--token)[ ])([A-Za-z0-9._~+/=-]{20,})"
-    r"|((?:password|passwd|pwd|passphrase)[\"']?[ \t]{0,3}[:=][ \t]{0,3})"
+)
+_PASSWORD = re.compile(
+    r"(?i)((?:password|passwd|pwd|passphrase)[\"']?[ \t]{0,3}[:=][ \t]{0,3})"
     r"([\"'](?!/|true|false)[^\"'\s`\[\]${}<>]{3,64}[\"']|(?=[a-z!#%*+-]{0,20}\d)[\w!#%*+-]{5,64}(?![\w.(\[/\\:]))"
 )
 # Paths below a web address are not those of a disk.
@@ -205,6 +207,7 @@ _DEFINITION = re.compile(
     r"[ \t]*+\r?\n(?:[> \t]*+@[\w.]++(?:\([^\n]{0,200}\))?[ \t]*+\r?\n){0,4}"
     r"[> \t]*+(?:def|class|async|public|private|protected|static|func)[ ]"
 )
+_MAY_HOLD_PASSWORDS = re.compile("[Pp][Aa][Ss][Ss]|[Pp][Ww][Dd]")
 _MAY_HOLD_TOKENS = re.compile("[A-Za-z0-9_-]{20}|PRIVATE KEY")
 _DETECTORS: tuple[RegexBasedDetector, ...] = (
     ArtifactoryDetector(), AWSKeyDetector(), AzureStorageKeyDetector(), CloudantDetector(), DiscordBotTokenDetector(),
@@ -229,11 +232,10 @@ def _no_secrets(text: str) -> str:
         text = _PRIVATE_KEY.sub(_placeholder("private-key"), text)
     if "://" in text:
         text = _USER_INFO.sub(lambda match: _placeholder("password" if match[2] or len(match[1]) > 39 else "user") + "@", text)
-    text = _TOKEN.sub(_placeholder("token"), text)
-    text = _ASSIGNED.sub(_assigned, text)
-    for detector in _DETECTORS if _MAY_HOLD_TOKENS.search(text) else ():
-        for secret in sorted(set(detector.analyze_string(text)), key=lambda secret: (-len(secret), secret)):
-            text = text.replace(secret, _placeholder("token"))
+    if _MAY_HOLD_PASSWORDS.search(text):
+        text = _PASSWORD.sub(lambda match: match[1] + _placeholder("password"), text)
+    if _MAY_HOLD_TOKENS.search(text):
+        text = _no_tokens(text)
     if _MAY_BE_SPELT.search(text):
         text = _MAIL_SPELT.sub(_placeholder("e-mail"), text)
     if "/" in text or "\\" in text:
@@ -246,10 +248,13 @@ def _no_secrets(text: str) -> str:
     return _MAC.sub(_hardware_address, text)
 
 
-def _assigned(match: re.Match[str]) -> str:
-    if match[5]:
-        return match[5] + _placeholder("password")
-    return (match[1] or match[3]) + _placeholder("token")
+def _no_tokens(text: str) -> str:
+    text = _TOKEN.sub(_placeholder("token"), text)
+    text = _ASSIGNED.sub(lambda match: (match[1] or match[3]) + _placeholder("token"), text)
+    for detector in _DETECTORS:
+        for secret in sorted(set(detector.analyze_string(text)), key=lambda secret: (-len(secret), secret)):
+            text = text.replace(secret, _placeholder("token"))
+    return text
 
 
 def _internet_address(match: re.Match[str]) -> str:

@@ -235,11 +235,10 @@ PIECES = [
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=30).map("".join))
 @example("/home/@ann")
 @example("https://token=" + HEX + "@x")
-def test_redaction_again_changes_nothing_and_tells_the_same(text: str) -> None:
+def test_redaction_again_changes_nothing_whatever_the_key(text: str) -> None:
     once = redacted(text)
     assert redacted(once) == once
     assert redact(once, Pseudonymiser(b"another key")) == once
-    assert not redactions(text) - redactions(once)
 
 
 LONG = [*PIECES, "a", "a.", "a@", "a-", "@a@", "://a", "a b ", "1.", "0a:", ": a", "A ", "a/b", "key=a1"]
