@@ -180,8 +180,13 @@ class PackageFacts:
             return "published"
         if study.fictional or source.startswith(("data/annotations/", "study ")):
             return "ours"
-        collections = [told.name for told in study.sources if isinstance(told, ThreadsSource)]
+        collections = [told.name for told in self.collections]
         return "collection" if source in collections else "tracker" if source == "github" else "ours"
+
+    @property
+    def collections(self) -> list[ThreadsSource]:
+        """The collections of threads, made by others, that the study reads."""
+        return [] if self.study.fictional else [told for told in self.study.sources if isinstance(told, ThreadsSource)]
 
     @property
     def has_others_labels(self) -> bool:
@@ -231,6 +236,11 @@ class PackageFacts:
         """How many defects the labels that count tell of."""
         defects = self._final.filter(pc.field("defect") > 0)
         return defects.group_by(["repository", "number", "defect"]).aggregate([]).num_rows
+
+    @cached_property
+    def sampled(self) -> int:
+        """How many issues are in the study, by whatever rule."""
+        return self.rows["samples"].group_by(["repository", "number"]).aggregate([]).num_rows
 
     @property
     def rules(self) -> list[tuple[str, int]]:
