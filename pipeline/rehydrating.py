@@ -100,8 +100,11 @@ def _became(reference: Reference, now: dict[str, Any] | None, places: dict[str, 
         if why is None:
             return Rehydrated(issue, "not fetched")
         return Rehydrated(issue, "moved" if why.startswith("transferred to ") else "gone", why)
-    before = {"updated_at": reference.updated_at, "comment_count": reference.comment_count}
-    changed = [f"{what} was {then}" for what, then in before.items() if then is not None and now[what] != then]
+    changed = []
+    if reference.updated_at is not None and reference.updated_at != now["updated_at"]:
+        changed.append(f"last changed at {reference.updated_at:%Y-%m-%dT%H:%M:%SZ} then")
+    if reference.comment_count is not None and reference.comment_count != now["comment_count"]:
+        changed.append(f"{reference.comment_count} comments then")
     return Rehydrated(issue, "changed since" if changed else "complete", ", ".join(changed))
 
 

@@ -164,7 +164,8 @@ class _Archive:
         entries = archive.infolist()
         _check_amount(path, len(entries), sum(entry.file_size for entry in entries))
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        top = f"{path.stem}/" if all(entry.filename.startswith(f"{path.stem}/") for entry in entries) else ""
+        tops = {entry.filename.partition("/")[0] for entry in entries}
+        top = f"{tops.pop()}/" if len(tops) == 1 else ""  # a package's archive unpacks into a folder
         for entry in entries:
             name = entry.filename.removeprefix(top)
             if entry.orig_filename != entry.filename or "\\" in name or name.startswith("/") or ".." in name.split("/"):
@@ -247,9 +248,7 @@ def _named(path: Path, described: bytes, sums: Mapping[str, str]) -> tuple[str, 
     }
     study = studies.get(match["study"].casefold()) if match else None
     if match is None or study is None:
-        raise _refused(
-            path, "datapackage.json", "its name is not that of a study of the package and '-data' or '-data-with-text'"
-        )
+        raise _refused(path, "datapackage.json", "its name is not STUDY-data or STUDY-data-with-text, of a study that is in it")
     for table in tables(with_text=True):
         wanted = bool(match["texts"]) or not table.texts
         for form in ("parquet", "csv"):

@@ -120,7 +120,7 @@ def put_rows(connection: Connection, tables: Mapping[str, pa.Table]) -> None:
         If the store holds anything already.
     """
     if (held := occupied(connection)) is not None:
-        raise RedefectError(f"The store holds {held} already, and a package goes into an empty one; give another --database.")
+        raise RedefectError(f"The store has {held} already, and a package goes into an empty one; give another --database.")
     _insert(connection, "repository", map(_repository, _dicts(tables, "repositories")))
     repositories = {name: id_ for id_, name in connection.execute(select(_REPOSITORY.c.id, _NAME))}
     nothing = {"title": None, "body": None, "tracker_labels": None}
@@ -152,10 +152,10 @@ def put_rows(connection: Connection, tables: Mapping[str, pa.Table]) -> None:
 
 
 def occupied(connection: Connection) -> str | None:
-    """Return what a store holds, such as `27 repositories`; None if it is empty."""
-    for table in Base.metadata.sorted_tables:
-        if count := connection.execute(select(func.count()).select_from(table)).scalar_one():
-            return f"{count} {table.name} row{'s' if count > 1 else ''}"
+    """Return what a store holds, such as `27 rows in its table 'repository'`; None if it is empty."""
+    for name in dict.fromkeys([*_STORED.values(), *_TABLES]):
+        if count := connection.execute(select(func.count()).select_from(_TABLES[name])).scalar_one():
+            return f"{count:,} rows in its table '{name}'"
     return None
 
 

@@ -165,5 +165,5 @@ def test_a_store_that_holds_anything_takes_no_package(store: Store) -> None:
         connection.execute(
             insert(Base.metadata.tables["turn"]).values(transcript="t", turn=1, speaker="s", role="", text="x", source="s")
         )
-        with pytest.raises(RedefectError, match=r"The store holds 1 turn row already, and a package goes into an empty one"):
+        with pytest.raises(RedefectError, match=r"The store has 1 rows in its table 'turn' already, and a package goes"):
             put_rows(connection, {})
