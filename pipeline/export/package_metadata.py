@@ -277,10 +277,13 @@ def ro_crate(facts: PackageFacts, files: Files) -> Json:
     inputs: dict[str, Json] = {}
     for run in facts.rows["runs"].to_pylist():
         versions.add(run["version"])
-        read = []
-        for name, digest in map(read_input, run["inputs"]):
+        read = dict(map(read_input, run["inputs"]))
+        if run["study_digest"]:
+            read.setdefault(f"data/studies/{run['study']}.toml", run["study_digest"])
+        objects = []
+        for name, digest in sorted(read.items()):
             entity = by_digest.get(digest) or f"#input-{digest}"
-            read.append({"@id": entity})
+            objects.append({"@id": entity})
             if digest not in by_digest:
                 inputs[entity] = {"@id": entity, "@type": "CreativeWork", "name": name, "sha256": digest}
         of_study = f" --study {run['study']}" if run["study"] else ""
@@ -290,7 +293,7 @@ def ro_crate(facts: PackageFacts, files: Files) -> Json:
                 "@type": "CreateAction",
                 "name": f"redefect {run['command']}{of_study}",
                 "instrument": {"@id": f"#{SOFTWARE.casefold()}-{run['version']}"},
-                **({"object": _one_or_all(read)} if read else {}),
+                **({"object": _one_or_all(objects)} if objects else {}),
                 "result": {"@id": "tables/"},
             }
         )

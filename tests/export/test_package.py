@@ -28,7 +28,7 @@ from pipeline.package_tables import tables
 from pipeline.study import Creator, Study, read_study
 from pipeline.taxonomy import Taxonomy
 
-DIGEST = "ab" * 32
+DIGEST, STUDY_DIGEST = "ab" * 32, "cd" * 32
 WHEN = datetime(2020, 1, 31, 12, tzinfo=UTC)
 ISSUE = {"repository": "owner/name", "number": 7}
 LABEL = ISSUE | {
@@ -54,7 +54,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "runs": [
         {
-            "run": 1, "command": "import study", "study": "made-up", "study_digest": DIGEST, "version": "0.0.9",
+            "run": 1, "command": "import study", "study": "made-up", "study_digest": STUDY_DIGEST, "version": "0.0.9",
             "inputs": [f"{DIGEST}  data/raw/labels.csv"],
         }
     ],
@@ -146,14 +146,17 @@ def test_the_crate_tells_which_command_of_which_version_read_what(files: dict[st
     graph = {entity["@id"]: entity for entity in json.loads(files["ro-crate-metadata.json"])["@graph"]}
     run = graph["#run-1"]
     assert (run["name"], graph[run["instrument"]["@id"]]["softwareVersion"]) == ("redefect import study --study made-up", "0.0.9")
-    read = graph[run["object"]["@id"]]
-    assert (read["name"], read["sha256"]) == ("data/raw/labels.csv", DIGEST)
+    read = [graph[entity["@id"]] for entity in run["object"]]
+    assert [(entity["name"], entity["sha256"]) for entity in read] == [
+        ("data/raw/labels.csv", DIGEST),
+        ("data/studies/made-up.toml", STUDY_DIGEST),
+    ]
     for name in set(files) - {"ro-crate-metadata.json", "SHA256SUMS"}:
         assert graph[name]["sha256"] == hashlib.sha256(files[name]).hexdigest()
 
 
 def test_an_input_that_is_in_the_package_is_told_as_that_file(made_up: Study, taxonomy: Taxonomy) -> None:
-    run = ROWS["runs"][0] | {"inputs": [f"{made_up.digest}  data/studies/made-up.toml"]}
+    run = ROWS["runs"][0] | {"study_digest": made_up.digest, "inputs": []}
     files = package_files(facts_of(made_up, taxonomy, runs=[run]), {"data/studies/made-up.toml": made_up.path.read_bytes()})
     graph = json.loads(files["ro-crate-metadata.json"])["@graph"]
     assert next(e for e in graph if e["@id"] == "#run-1")["object"] == {"@id": "study/data/studies/made-up.toml"}
