@@ -296,18 +296,19 @@ class Interviews:
 
         Returns
         -------
-        Columns `challenge` (id), `title`, `interviews`, `interviews_n`, `turns`, `turns_n`, `share` of turns with its interval
-        `low` and `high` (not a number without the transcripts), `defects`, `defects_n`. No rows for a study without codings.
+        Columns `challenge` (id), `title`, `interviews`, `interviews_n`, `turns`, `turns_n`, `defects`, `defects_n`; and with the
+        transcripts `participants`, `participants_n`, and the `share` of turns with its interval `low` and `high`. No rows for a
+        study without codings.
         """
         rows = []
         for theme in [] if self.missing("codings", "challenges") else self._challenges:
             of = self._overall[theme.id]
-            share = (of.share, of.low, of.high) if self._complete else (np.nan, np.nan, np.nan)
-            defects = int(self._matched[theme.id].sum())
-            turns = (of.interviews, of.interviews_n, of.turns, of.n)
-            rows.append((theme.id, theme.title, *map(int, turns), *share, defects, len(self.defects)))
-        columns = ["challenge", "title", "interviews", "interviews_n", "turns", "turns_n", "share", "low", "high"]
-        return pd.DataFrame(rows, columns=[*columns, "defects", "defects_n"])
+            counts = of.interviews, of.interviews_n, of.turns, of.n, self._matched[theme.id].sum(), len(self.defects)
+            more = (of.participants, of.participants_n, of.share, of.low, of.high) if self._complete else ()
+            rows.append((theme.id, theme.title, *map(int, counts), *more))
+        columns = ["challenge", "title", "interviews", "interviews_n", "turns", "turns_n", "defects", "defects_n"]
+        more_columns = ["participants", "participants_n", "share", "low", "high"] if self._complete else []
+        return pd.DataFrame(rows, columns=[*columns, *more_columns])
 
     @_needs("codings", "challenges")
     def in_the_tracker(self) -> TitledFrame:

@@ -26,6 +26,7 @@ _STYLE: dict[Any, Any] = {  # keys are matplotlib's own
 _MEAN_WIDTH = 0.6  # of a letter of DejaVu Sans, in its size, on the safe side
 _LINE = 1.17  # of a line, in the size of its letters
 _POINTS = 72  # in an inch
+_EXACT = 0.01  # inches of a panel's height
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ def broken(text: str, most: int) -> str:
 
     Nothing but spaces is lost, and `n = 12` stays in one line. A wide character (Chinese, Japanese, Korean) takes two columns.
     """
-    wide = "\0"  # a second column, for as long as lines are measured
+    wide = "\0"  # a column more, for as long as lines are measured
     kept = re.sub(r"\bn = (?=\d)", lambda n: n[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
-    spread = "".join(c + wide if unicodedata.east_asian_width(c) in "WF" else c for c in kept)
+    spread = "".join(wide + c if unicodedata.east_asian_width(c) in "WF" else c for c in kept)
     lines = wrap(spread.replace("/", "/\1 "), max(most, 4))  # a break that is no space
     return "\n".join(lines).replace("\1 ", "").replace("\1", "").replace(wide, "").replace("\N{NO-BREAK SPACE}", " ")
 
@@ -111,10 +112,12 @@ def set_height(figure: Figure, axes: Axes, inches: float, layout: Layout, what: 
     RedefectError
         If that is higher than the layout allows; the sentence begins with `what`.
     """
-    for _ in range(3):  # what stands around the panel moves a little when the height changes
+    for _ in range(4):  # what stands around the panel moves a little when the height changes
         figure.draw_without_rendering()
-        figure.set_figheight(figure.get_figheight() + inches - axes.get_position().height * figure.get_figheight())
-    figure.draw_without_rendering()
+        lacks = inches - axes.get_position().height * figure.get_figheight()
+        if abs(lacks) < _EXACT:
+            break
+        figure.set_figheight(figure.get_figheight() + lacks)
     figure.set_layout_engine("none")  # else each time that it is drawn moves it by a hair
     if layout.highest is not None and figure.get_figheight() > layout.highest:
         raise RedefectError(

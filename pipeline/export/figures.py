@@ -46,8 +46,8 @@ def figure_files(charts: Mapping[str, Chart]) -> dict[str, bytes]:
 def captions(charts: Mapping[str, Chart]) -> bytes:
     """Return LaTeX macros for the caption of each figure, and for its description in words."""
     lines = [
-        "% What figures show: a macro for the caption of each, and one with its description for those who cannot see it:",
-        r"% \includegraphics[alt={\StageFigureAlt}]{figure} \caption{\StageFigureCaption}",
+        "% What figures show: a macro for the caption of each, and one with its description for those who cannot see it.",
+        r"% \includegraphics[alt={\DistributionStageAlt}]{distribution-stage} \caption{\DistributionStageCaption}",
     ]
     for name, chart in charts.items():
         macro = macro_name(name)

@@ -292,17 +292,19 @@ def _agreement(study: OpenStudy) -> Iterator[Number]:
 
 
 def _challenges(table: pd.DataFrame) -> Iterator[Number]:
+    asked = {
+        "participants": "participants who name it",
+        "interviews": "interviews that name it",
+        "turns": "turns in which any coder sees it",
+        "defects": "defects that tell of it",
+    }
     for row in _rows(table):
-        key, what = f"challenge.{row.challenge}", row.title
-        yield Number(
-            f"{key}.interviews", _count(row.interviews), row.interviews, f"{what}: interviews", "interviews", row.interviews_n
-        )
-        yield Number(f"{key}.turns", _count(row.turns), row.turns, f"{what}: turns with it by any coder", "turns", row.turns_n)
-        if row.share == row.share:
-            yield _share(f"{key}.turns-share", f"{what}: share of turns", row, row.turns_n)
-        yield Number(
-            f"{key}.defects", _count(row.defects), row.defects, f"{what}: defects that tell of it", "defects", row.defects_n
-        )
+        for unit, what in asked.items():
+            if unit in table:
+                count, n = int(getattr(row, unit)), int(getattr(row, f"{unit}_n"))
+                yield Number(f"challenge.{row.challenge}.{unit}", _count(count), count, f"{row.title}: {what}", unit, n)
+        if "share" in table:
+            yield _share(f"challenge.{row.challenge}.turns-share", f"{row.title}: share of turns", row, row.turns_n)
 
 
 def _counted(key: str, what: str, count: int, n: int, row: Any) -> Iterator[Number]:
