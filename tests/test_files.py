@@ -22,11 +22,11 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_folder_holds_exactly_what_was_written_last_and_its_sums(tmp_path: Path) -> None:
-    write_folder(tmp_path, {"a": b"1", "b": b"2"})
-    assert write_folder(tmp_path, {"c": b"3", "b": b"2"}) == [tmp_path / "b", tmp_path / "c"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["SHA256SUMS", "b", "c"]
+    write_folder(tmp_path, {"a": b"1", "b": b"2", "d/e": b"4", "d/f": b"5"})
+    assert write_folder(tmp_path, {"c": b"3", "b": b"2", "d/f": b"5"}) == [tmp_path / name for name in ("b", "c", "d/f")]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["SHA256SUMS", "b", "c", "d", "f"]
     sums = dict(reversed(line.split("  ")) for line in (tmp_path / "SHA256SUMS").read_text().splitlines())
-    assert sums == {"b": hashlib.sha256(b"2").hexdigest(), "c": hashlib.sha256(b"3").hexdigest()}
+    assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in (("b", b"2"), ("c", b"3"), ("d/f", b"5"))}
 
 
 def test_a_place_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:

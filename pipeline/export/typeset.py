@@ -12,29 +12,23 @@ from pathlib import Path
 from pipeline.errors import RedefectError
 from pipeline.files import write
 
-DEBIAN_PACKAGES = ("latexmk", "lmodern", "texlive-latex-recommended", "texlive-luatex", "texlive-science")
+DEBIAN_PACKAGES = ("latexmk", "texlive-latex-extra", "texlive-luatex", "texlive-science")
 """What has to be installed on Debian, by `apt-get install --no-install-recommends`; all else comes with these."""
 
-_COMMAND = (
+_COMMAND = [
     "latexmk", "-norc", "-lualatex", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", "-no-shell-escape",
-)  # fmt: skip
+]  # fmt: skip
 # Files are read and written below the article's folder only; dates are fixed; lines of the log are not broken.
 _SETTINGS = {
     "openin_any": "p", "openout_any": "p", "max_print_line": "1000",
     "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8",
 }  # fmt: skip
-_KEPT = (
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "TEXMFVAR",
-    "TEXMFCACHE",
-)  # of the environment: else a setting of TeX's would tell in the result
+_KEPT = ("PATH", "HOME", "TMPDIR", "TEXMFVAR", "TEXMFCACHE")  # of the environment: other settings of TeX's could tell
 _TIMEOUT = 300  # seconds
 _POINTS = 1.0  # that a line may stand out: less is not seen
+_ERROR = re.compile(r"^! .*|^\S+?:\d+: .*", re.MULTILINE)
 _PROBLEM = re.compile(
-    r"^! .*|^\S+?:\d+: .*"
-    r"|^(?:LaTeX|Package \w+) (?:Font )?(?:Error|Warning): .*(?:undefined|multiply.defined|not found|Float too large).*"
+    r"^(?:LaTeX|Package \w+) (?:Font )?(?:Error|Warning): .*(?:undefined|multiply.defined|not found|Float too large).*"
     r"|^Missing character: .*"
     r"|^Overfull \\[hv]box \((?P<points>[\d.]+)pt .*",
     re.MULTILINE,
@@ -83,11 +77,13 @@ def first_problem(log: str) -> str | None:
 
     Of a box that stands out, the log tells the line but not the file: that which was opened last is named with it.
     """
+    if error := _ERROR.search(log):  # which may be why there are undefined references before it
+        return " ".join(error[0].split())
     for found in _PROBLEM.finditer(log):
         points = found["points"]
         if _UNSETTLED not in found[0] and (points is None or float(points) > _POINTS):
             opened = _OPENED.findall(log, 0, found.start())
-            place = f" ({opened[-1]})" if points is not None and opened else ""
+            place = f" (the file read last is {opened[-1]})" if points is not None and opened else ""
             return " ".join(found[0].split()) + place
     return None
 
