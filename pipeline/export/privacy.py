@@ -445,7 +445,12 @@ def _read_table(name: str, content: bytes) -> pa.Table:
         io.BytesIO(content),
         read_options=pyarrow.csv.ReadOptions(block_size=len(content) + 1, use_threads=False),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(column_types={name.strip('"'): pa.string() for name in header}),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={name.strip('"'): pa.string() for name in header},
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+        ),
     )
 
 

@@ -276,7 +276,7 @@ def test_a_clean_package_has_no_findings() -> None:
         "SHA256SUMS": f"{digest}  README.md\n".encode(),
         "croissant.json": f'{{"sha256": "{digest}"}}'.encode(),
         "study/data/studies/x.toml": f'name = "ann/forge"\nsha256 = "{digest}"\nsource = "lorem"\n'.encode(),
-        "tables/issues.csv": f'repository,number,author\n"ann/forge",1,{ANN}\n'.encode(),
+        "tables/issues.csv": f'repository,number,author\n"ann/forge",1,"{ANN}"\n"ann/forge",2,\n'.encode(),
     }
     files |= table_file("issues", repository=["ann/forge"], author=[ANN], fix=["ann/forge#12"], source=["lorem"])
     assert scan(files, ["ann", "lorem", "data", "1234"]) == []
