@@ -319,7 +319,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGESTS = {"digest", "study_digest", "inputs"}
 _FIELDS = {(f"tables/{table.name}", field.name): field for table in tables(with_text=True) for field in table.fields}
 _WORD = re.compile(r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*")
-_REFERENCE = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
+_REFERENCE = re.compile(r"(?<![A-Za-z0-9._-])[A-Za-z0-9-]+/[A-Za-z0-9._-]*[A-Za-z0-9_-]")
 
 
 def owners_who_write(references: Iterable[str], logins: Iterable[str]) -> int:

@@ -272,7 +272,7 @@ def table_file(name: str, **columns: list[object]) -> dict[str, bytes]:
 def test_a_clean_package_has_no_findings() -> None:
     digest = hashlib.sha256(b"readme").hexdigest()
     files = {
-        "README.md": b"The data of ann/forge, in tables.",
+        "README.md": b"The data of ann/forge, https://github.com/ann/forge, in tables of ann/forge.",
         "SHA256SUMS": f"{digest}  README.md\n".encode(),
         "croissant.json": f'{{"sha256": "{digest}"}}'.encode(),
         "study/data/studies/x.toml": f'name = "ann/forge"\nsha256 = "{digest}"\nsource = "lorem"\n'.encode(),
