@@ -20,7 +20,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings classify notebooks report checklist browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings classify notebooks report checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -99,6 +99,12 @@ $(BUILD)/numbers/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE)
 checklist: $(BUILD)/checklist/SHA256SUMS ## write what to check before re-engineering a model, from the study STUDY
 $(BUILD)/checklist/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(wildcard pipeline/export/templates/checklist.* taxonomy/checks/*)
 	$(BIN)/redefect checklist --study $(STUDY)
+
+# Both the folder and, written after it, the archive.
+dataset: $(BUILD)/dataset/$(STUDY)-data.zip ## write the data package of the study STUDY, without texts of issues, to be published
+$(BUILD)/dataset/$(STUDY)-data.zip: $(BUILD)/flaws.csv $(CLASSIFIED_$(STUDY)) $(ANALYSIS_CODE) $(REFERENCE) \
+    $(wildcard data/studies/*.toml taxonomy/*.yaml taxonomy/lexicons/* taxonomy/checks/* pipeline/export/templates/package/*)
+	$(BIN)/redefect dataset --study $(STUDY)
 
 browse: $(BUILD)/flaws.csv ## show the store of the study STUDY in the browser, until Ctrl-C
 	$(BIN)/redefect browse --study $(STUDY)

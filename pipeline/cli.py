@@ -22,6 +22,7 @@ from rich.text import Text
 
 from pipeline import __version__
 from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
+from pipeline.dataset_commands import dataset
 from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
 from pipeline.interview_commands import interviews_app
@@ -67,6 +68,7 @@ import_app.command("package")(import_package)
 app.command("rehydrate")(rehydrate)
 app.command("notebooks")(notebooks)
 app.command("report")(report)
+app.command("dataset")(dataset)
 app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
