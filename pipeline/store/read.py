@@ -250,19 +250,23 @@ def texts(connection: Connection) -> pd.DataFrame:
 
 
 def people(connection: Connection, repositories: list[str] | None = None) -> list[str]:
-    """Return the logins of all who write in `threads`, each once (case folded), in the order in which they first do."""
-    opened = _in_repositories(
-        select(_ISSUE.author, literal(0).label("position"), *_ORDER).select_from(_TABLES["issue"]), repositories
-    )
-    answered = _in_repositories(
-        select(_COMMENT.author, _COMMENT.position, *_ORDER)
+    """Return the logins of all who write, each once (case folded), in the order in which they first do in `threads`.
+
+    After them come those of issues whose texts are not known, as of a data package without texts.
+    """
+    by_reference = _ISSUE.title.is_(None).label("by_reference")
+    opened = select(_ISSUE.author, by_reference, literal(0).label("position"), *_ORDER).select_from(_TABLES["issue"])
+    answered = (
+        select(_COMMENT.author, by_reference, _COMMENT.position, *_ORDER)
         .select_from(_TABLES["issue"])
-        .join(_TABLES["comment"], _COMMENT.issue_id == _ISSUE.id),
-        repositories,
+        .join(_TABLES["comment"], _COMMENT.issue_id == _ISSUE.id)
     )
+    opened, answered = (_in_repositories(query, repositories, texts=False) for query in (opened, answered))
     both = union_all(opened, answered).subquery().c
     rows = connection.execute(
-        select(both.author).where(both.author.is_not(None)).order_by(both.owner, both.name, both.number, both.position)
+        select(both.author)
+        .where(both.author.is_not(None))
+        .order_by(both.by_reference, both.owner, both.name, both.number, both.position)
     )
     seen: dict[str, str] = {}
     for login in rows.scalars():
@@ -270,9 +274,11 @@ def people(connection: Connection, repositories: list[str] | None = None) -> lis
     return list(seen.values())
 
 
-def _in_repositories(query: Select[Any], repositories: list[str] | None) -> Select[Any]:
-    """Keep the issues that have a text, and those of the named repositories, if any are named."""
-    query = query.join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id).where(_ISSUE.title.is_not(None))
+def _in_repositories(query: Select[Any], repositories: list[str] | None, *, texts: bool = True) -> Select[Any]:
+    """Keep the issues that have a text, unless that does not matter, and those of the named repositories, if any are named."""
+    query = query.join(_TABLES["repository"], _ISSUE.repository_id == _REPOSITORY.id)
+    if texts:
+        query = query.where(_ISSUE.title.is_not(None))
     if repositories is None:
         return query
     return query.where(func.lower(_REPOSITORY.owner + "/" + _REPOSITORY.name).in_([name.lower() for name in repositories]))

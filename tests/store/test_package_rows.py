@@ -158,6 +158,8 @@ def test_of_a_package_without_texts_no_thread_is_made_up(demo: OpenStudy, empty:
         put_rows(connection, told)
         assert rows(connection, next(t for t in tables(with_text=False) if t.name == "comments"), "demo").num_rows == 994
         assert list(read.threads(connection)) == []
+        writers = {login.casefold() for name in ("issues", "comments") for login in told[name]["author"].drop_null().to_pylist()}
+        assert {login.casefold() for login in read.people(connection)} == writers
 
 
 def test_a_store_that_holds_anything_takes_no_package(store: Store) -> None:
