@@ -212,6 +212,7 @@ def agreement(
     Defects of an issue are matched by best assignment and spelling variants are one, where the title says nothing else.
     """
     from pipeline.annotate.agreement import agreement_shown, changes_shown
+    from pipeline.export.table import files
     from pipeline.export.tables import agreement_tables
     from pipeline.files import write_folder
     from pipeline.openstudy import open_study
@@ -232,8 +233,7 @@ def agreement(
         facet, _, first, second = confusion
         print_frame(f"{facet}: {first} (rows) and {second} (columns)", opened.confusion(*confusion).reset_index())
     tables = agreement_tables(opened, other)
-    files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
-    name_made_folder(write_folder(folder or opened.study.build / "agreement", files))
+    name_made_folder(write_folder(folder or opened.study.build / "agreement", files(tables)))
 
 
 def label_errors(

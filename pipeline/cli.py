@@ -469,6 +469,7 @@ def prevalence(
     """Estimate the share of each category among a store's defects from machine labels, corrected for the machine's errors."""
     from pipeline.classify.model_file import read_model
     from pipeline.estimating import estimate_shares, shares_table
+    from pipeline.export.table import files
     from pipeline.files import sha256, write_folder
     from pipeline.models import shipped_model
     from pipeline.store.session import Store, database_url
@@ -485,13 +486,7 @@ def prevalence(
             continue
         typer.echo(f"{of.facet.title}. {of.estimate}")
         typer.echo(f"{of.warning}\n" if of.warning else "")
-    table = shares_table(shares)
-    name_made_folder(
-        write_folder(
-            folder or described.build / "prevalence",
-            {f"{table.name}.csv": table.to_csv(), f"{table.name}.tex": table.to_latex()},
-        )
-    )
+    name_made_folder(write_folder(folder or described.build / "prevalence", files([shares_table(shares)])))
 
 
 @app.command("queue")

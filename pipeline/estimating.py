@@ -18,7 +18,7 @@ from pipeline.classify.prevalence import (
 )
 from pipeline.classifying import GATE_FACET
 from pipeline.errors import RedefectError
-from pipeline.export.tables import Table
+from pipeline.export.table import Table
 from pipeline.store import read
 from pipeline.store.predictions import predictions, settled
 from pipeline.store.session import Store

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 
 from pipeline.analyze.figures import Chart, confusion_matrix, learning_curves, precision_by_coverage, reliability_diagram
@@ -32,8 +31,10 @@ from pipeline.classify.lexicon import LexicalModel
 from pipeline.classify.reliability import coverage, reliability, threshold_for
 from pipeline.collect.rater_sheets import read_rater_sheets
 from pipeline.errors import RedefectError
-from pipeline.export.tables import Table
+from pipeline.export.table import Table
+from pipeline.export.table import files as table_files
 from pipeline.material import Progress, labelled_by, material
+from pipeline.numerals import with_interval
 from pipeline.store.session import Store
 from pipeline.study import RaterSheetsSource, Study
 from pipeline.taxonomy import Taxonomy
@@ -266,9 +267,7 @@ def summary(report: Report, protocol: str, measures: Sequence[str] = ("kappa", "
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    if np.isnan(value):
-        return "undefined"
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return with_interval(value, low, high) or "undefined"
 
 
 def tables(report: Report) -> list[Table]:
@@ -282,8 +281,8 @@ def tables(report: Report) -> list[Table]:
         [(names[0], name) for names in report.groups.merged for name in names[1:]], columns=["family", "repository"]
     )
     made = [
-        Table("scores", "Scores out of fold, with 95 % bootstrap intervals.", report.scores, _all_protocols(report)),
-        Table(
+        _printed("scores", "Scores out of fold, with 95 % bootstrap intervals.", report.scores, _all_protocols(report)),
+        _printed(
             "differences",
             "The classifier less each other, on the same resamples.",
             report.differences,
@@ -308,6 +307,10 @@ def tables(report: Report) -> list[Table]:
         counts = confusion(predicted).rename_axis(index=None, columns=None).rename_axis("labelled").reset_index()
         made.append(Table(f"confusion-{facet}", f"{facet}: what is labelled (rows) by what the classifier said.", counts))
     return made
+
+
+def _printed(name: str, caption: str, frame: pd.DataFrame, shown: pd.DataFrame) -> Table:
+    return Table(name, caption, frame, printed=Table(name, caption, shown))
 
 
 def _all_protocols(report: Report) -> pd.DataFrame:
@@ -349,8 +352,6 @@ def files(report: Report, taxonomy: Taxonomy) -> dict[str, bytes]:
     """Return the report as files: tables as CSV and LaTeX, figures as SVG and PDF."""
     made = tables(report)
     charts = figures(report, taxonomy)
-    return (
-        {f"{table.name}.csv": table.to_csv() for table in made}
-        | {f"{table.name}.tex": table.to_latex() for table in made}
-        | {f"{name}.{form}": chart.to_bytes(form) for name, chart in charts.items() for form in ("svg", "pdf")}
-    )
+    return table_files(made) | {
+        f"{name}.{form}": chart.to_bytes(form) for name, chart in charts.items() for form in ("svg", "pdf")
+    }

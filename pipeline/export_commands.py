@@ -1,12 +1,23 @@
 """The commands that write what the store holds to files: `redefect export`. Like `pipeline.cli`, they parse and call."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.terminal import DatabaseOption, FolderOption, StudyOption, name_made, name_made_folder, named_study
+from pipeline.errors import RedefectError
+from pipeline.terminal import (
+    DatabaseOption,
+    FolderOption,
+    StudyOption,
+    from_here,
+    name_made,
+    name_made_folder,
+    named_study,
+    print_rows,
+)
 
 export_app = typer.Typer(no_args_is_help=True, help="Write what the store holds to files.")
 
@@ -36,17 +47,102 @@ def export_threads(
             name_made([output])
 
 
+class TableFormat(StrEnum):
+    """The formats of tables."""
+
+    LATEX = "latex"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    EXCEL = "excel"
+    PARQUET = "parquet"
+
+
+_BINARY = (TableFormat.EXCEL, TableFormat.PARQUET)
+
+
+@export_app.command("table")
+def export_table(
+    name: Annotated[str | None, typer.Argument(help="Its name; without one, all names are listed.")] = None,
+    format_: Annotated[
+        TableFormat | None, typer.Option("--format", "-f", help="Else what the ending of --output says, or Markdown.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(metavar="A,B", help="Columns to keep, in this order; `title` shows titles of issues.")
+    ] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="A=X", help="Rows to keep; of one column, several values are alternatives.")
+    ] = None,
+    sort: Annotated[str, typer.Option(metavar="A,-B", help="Columns to sort by; with -, from the largest.")] = "",
+    by: Annotated[str, typer.Option(metavar="A,B", help="Columns whose values become headings between rows.")] = "",
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows to keep.")] = None,
+    rename: Annotated[list[str] | None, typer.Option(metavar="A=TEXT", help="What to print over a column.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else standard output.")] = None,
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+) -> None:
+    """Write one table of a study, whole or a choice of its rows and columns; without a name, list all tables.
+
+    CSV and Parquet hold values as they are, under names for programs; the other formats are for people.
+    """
+    from pipeline.export.latex import STYLE_FILE, style_file
+    from pipeline.export.table import EXTENSIONS
+    from pipeline.export.tables import study_table, study_tables
+    from pipeline.files import write
+    from pipeline.openstudy import open_study
+
+    opened = open_study(study, database)
+    if name is None:
+        tables = study_tables(opened)
+        print_rows("Tables", ["Name", "Rows", "Caption"], [(table.name, len(table.frame), table.caption) for table in tables])
+        return
+    endings = {f".{ending}": TableFormat(form) for form, ending in EXTENSIONS.items()}
+    chosen = format_ or (TableFormat.MARKDOWN if output is None else endings.get(output.suffix.lower()))
+    if chosen is None:
+        raise RedefectError(f"{output}: its ending tells no format of tables ({', '.join(endings)}); say which by --format.")
+    if output is None and chosen in _BINARY and sys.stdout.isatty():
+        raise RedefectError(f"A terminal cannot show {chosen.value}; name a file by --output.")
+    asked = [_names(option) for option in (columns, sort, by)]
+    titled = any(option.removeprefix("-").casefold() == "title" for options in asked for option in options)
+    titled = titled or any(condition.casefold().startswith("title=") for condition in where or ())
+    table = study_table(opened, name, titles=titled).in_form(chosen.value)
+    wanted, order, groups = asked
+    made = table.select(wanted, where or (), order, groups, rows, rename or ()).to_bytes(chosen.value)
+    if output is None:
+        sys.stdout.buffer.write(made)
+        return
+    write(output, made)
+    beside = [output.with_name(STYLE_FILE)] if chosen is TableFormat.LATEX else []
+    for path in beside:
+        write(path, style_file())
+    name_made([output, *beside])
+
+
 @export_app.command("tables")
-def export_tables(study: StudyOption = "demo", database: DatabaseOption = None, folder: FolderOption = None) -> None:
-    """Write each table of a study as CSV and LaTeX."""
+def export_tables(
+    format_: Annotated[
+        list[TableFormat] | None, typer.Option("--format", "-f", help="May be repeated; by default all formats.")
+    ] = None,
+    study: StudyOption = "demo",
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Write each table of a study in each format."""
+    from pipeline.export.table import files
     from pipeline.export.tables import study_tables
     from pipeline.files import write_folder
     from pipeline.openstudy import open_study
 
     opened = open_study(study, database)
     tables = study_tables(opened)
-    files = {f"{t.name}.csv": t.to_csv() for t in tables} | {f"{t.name}.tex": t.to_latex() for t in tables}
-    name_made_folder(write_folder(folder or opened.study.build / "tables", files))
+    made = files(tables, [form.value for form in format_ or TableFormat])
+    paths = write_folder(folder or opened.study.build / "tables", made)
+    kinds = ", ".join(sorted({path.suffix.removeprefix(".") for path in paths}))
+    typer.echo(f"made {from_here(paths[0].parent)}: {len(tables)} tables as {kinds}")
+
+
+def _names(option: str) -> list[str]:
+    return [name.strip() for name in option.split(",") if name.strip()]
 
 
 @export_app.command("figures")

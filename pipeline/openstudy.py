@@ -124,6 +124,13 @@ class OpenStudy:
         with self._store.reading() as connection:
             return read.people(connection)
 
+    @cached_property
+    def date_of_data(self) -> str:
+        """The day of the latest time in the study's data, `2020-01-31`, or `not known`: when they were fetched, no data tell."""
+        with self._store.reading() as connection:
+            newest = read.newest(connection, self.study.name)
+        return "not known" if newest is None else f"{newest:%Y-%m-%d}"
+
     def checklist(self) -> Checklist:
         """Choose what to check before re-engineering a model, phase by phase: see `make_checklist`."""
         return make_checklist(self.defects, self.taxonomy, read_checks(self.study.checks_path, self.taxonomy))

@@ -96,9 +96,9 @@ def table_csv(name: str, columns: list[str], rows: Iterable[tuple[Any, ...]]) ->
     """Return rows as a CSV file, safe to open in a spreadsheet."""
     import pandas as pd
 
-    from pipeline.export.tables import Table
+    from pipeline.export.table import Table
 
-    return Table(name, "", pd.DataFrame(rows, columns=columns).convert_dtypes()).to_csv()
+    return Table(name, "", pd.DataFrame(rows, columns=columns).convert_dtypes()).to_bytes("csv")
 
 
 def name_made(paths: list[Path]) -> None:

@@ -188,7 +188,7 @@ def test_shares_are_corrected_by_what_people_labelled(trusting: Redefect, corpus
     done = trusting("prevalence", "--half-width", "0.04").stdout
     assert "Stage. Prediction-powered (PPI++) (assumes a gold sample drawn at random)" in done
     assert "threads is too small for intervals of ±4.0%" in done
-    assert done.endswith("made data/build/demo/prevalence: prevalence.csv, prevalence.tex\n")
+    assert done.endswith("made data/build/demo/prevalence: prevalence.csv, prevalence.tex, redefect.sty\n")
     rows = list(csv.DictReader((root / "data" / "build" / "demo" / "prevalence" / "prevalence.csv").read_text().splitlines()))
     assert {row["facet"] for row in rows} == {"stage", "symptom"}
     assert all(float(row["low"]) <= float(row["corrected"]) <= float(row["high"]) for row in rows)

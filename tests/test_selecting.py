@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, contents
 
+from pipeline.export.table import files
 from pipeline.export.tables import study_tables
 from pipeline.openstudy import OpenStudy, open_study
 from pipeline.selecting import select_sample
@@ -42,11 +43,7 @@ def opened(root: Path) -> OpenStudy:
 
 def analysis(study: OpenStudy) -> dict[str, bytes]:
     tables = study_tables(study)
-    return (
-        {f"{t.name}.csv": t.to_csv() for t in tables}
-        | {f"{t.name}.tex": t.to_latex() for t in tables}
-        | {"figure": study.figure("figure-08").to_bytes("svg")}
-    )
+    return files(tables) | {"figure": study.figure("figure-08").to_bytes("svg")}
 
 
 def test_the_demo_study_is_selected_and_the_funnel_adds_up(redefect: Run, root: Path, imported: Path) -> None:

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from pipeline.analyze.figures import Chart, _draw_groups, _draw_stacks, _height_of_groups
 from pipeline.analyze.layout import SCREEN
-from pipeline.analyze.results import Crosstab, TitledFrame, share_text
+from pipeline.analyze.results import Crosstab, TitledFrame
+from pipeline.numerals import share_text, with_interval
 from pipeline.taxonomy import Facet, Taxonomy
 
 SIDES = ("published", "reproduced")
@@ -121,7 +122,7 @@ def independence_table(tables: Sequence[Crosstab], note: str = "") -> TitledFram
         (
             f"{table.columns.title} by {table.rows.title.lower()}", table.n,
             f"{test.chi2:.1f} ({test.freedom})", test.p_bound.removeprefix("= "),
-            "" if np.isnan(test.v) else f"{test.v:.2f} [{test.v_low:.2f}, {test.v_high:.2f}]",
+            with_interval(test.v, test.v_low, test.v_high),
         )
         for table in tables
         for test in [table.independence]

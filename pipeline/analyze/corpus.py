@@ -11,9 +11,10 @@ import pandas as pd
 from scipy.stats import quantile_test
 
 from pipeline.analyze.corpus_figures import closing_times, issues_by_year
-from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_share
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame
 from pipeline.facts import Flaw
 from pipeline.intervals import wilson
+from pipeline.numerals import counted_share
 from pipeline.selection import RULES, Drawn, margin_reached, sample_size, sample_sizes, select_issues
 from pipeline.study import Selection, Study
 from pipeline.taxonomy import Taxonomy

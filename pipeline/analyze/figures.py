@@ -17,8 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.analyze.layout import SCREEN, Layout, legend_below, set_height
-from pipeline.analyze.results import Crosstab, Distribution, share_text
+from pipeline.analyze.results import Crosstab, Distribution
 from pipeline.errors import RedefectError
+from pipeline.numerals import share_text
 
 # Okabe & Ito's palette, ordered so that lightness alternates.
 _COLOURS = ["#0072B2", "#F0E442", "#D55E00", "#56B4E9", "#000000", "#CC79A7", "#009E73", "#E69F00"]

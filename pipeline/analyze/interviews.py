@@ -12,8 +12,9 @@ from pipeline.analyze import challenges, coded_turns
 from pipeline.analyze.coded_turns import ROLES
 from pipeline.analyze.figures import Chart
 from pipeline.analyze.interview_figures import saturation_curve, shares_by_group, stacks
-from pipeline.analyze.results import Sentences, TitledFrame, counted_share, share_text
+from pipeline.analyze.results import Sentences, TitledFrame
 from pipeline.collect.transcripts import INTERVIEWER
+from pipeline.numerals import counted_share, interval_text, share_text, with_interval, written
 from pipeline.study import Study
 from pipeline.taxonomy import Taxonomy
 from pipeline.themes import Theme, Themes
@@ -179,13 +180,13 @@ class Interviews:
                 "Theme": found["pool"],
                 "Turns, any coder": found["turns"],
                 "All coders": found["agreed"],
-                "Specific agreement": [_estimate(row.specific, row.specific_low, row.specific_high) for row in _rows(found)],
+                "Specific agreement": [with_interval(row.specific, row.specific_low, row.specific_high) for row in _rows(found)],
             }
         )
         if self._complete:
             for name, title in (("agreement", "Agreement"), ("cohen", "Cohen's kappa"), ("gwet", "Gwet's AC1")):
                 values = _rows(found[[name, f"{name}_low", f"{name}_high"]])
-                shown[f"{title} (n = {len(self._answers)})"] = [_estimate(*value) for value in values]
+                shown[f"{title} (n = {len(self._answers)})"] = [with_interval(*value) for value in values]
         note = f"{self._coders} Specific agreement: the share of what one coder sees that the other does, too. " + (
             "n: turns of those who answer; pooled themes count each turn once a theme. Intervals: bootstrap over interviews."
             if self._complete
@@ -213,8 +214,8 @@ class Interviews:
                 "Theme": [f"{self._names[row.first]} ({row.first_n})" for row in _rows(found)],
                 "With": [f"{self._names[row.second]} ({row.second_n})" for row in _rows(found)],
                 "Turns with both": found["both"],
-                "Lift": [_number(value) for value in found["lift"]],
-                "phi": [_estimate(row.phi, row.low, row.high) for row in _rows(found)],
+                "Lift": [written(value, "coefficient") for value in found["lift"]],
+                "phi": [with_interval(row.phi, row.low, row.high) for row in _rows(found)],
             }
         )
         note = (
@@ -278,9 +279,9 @@ class Interviews:
             if self._complete:
                 row["Share of turns"] = share_text(of.share, of.low, of.high)
             if several:
-                row["Specific agreement"] = _estimate(said.specific, said.specific_low, said.specific_high)
+                row["Specific agreement"] = with_interval(said.specific, said.specific_low, said.specific_high)
                 if self._complete:
-                    row["Cohen's kappa"] = _estimate(said.cohen, said.cohen_low, said.cohen_high)
+                    row["Cohen's kappa"] = with_interval(said.cohen, said.cohen_low, said.cohen_high)
             row["Defects"] = f"{int(self._matched[theme.id].sum())} of {len(self.defects)}"
             row["Share of defects"] = counted_share(int(self._matched[theme.id].sum()), len(self.defects))
             rows.append(row)
@@ -473,7 +474,7 @@ class Interviews:
                 "Right": shown["right"],
                 "Precision": [share_text(r.precision, r.precision_low, r.precision_high) for r in _rows(shown)],
                 "Recall": [share_text(r.recall, r.recall_low, r.recall_high) for r in _rows(shown)],
-                "F1": [_estimate(r.f1, r.f1_low, r.f1_high) for r in _rows(shown)],
+                "F1": [with_interval(r.f1, r.f1_low, r.f1_high) for r in _rows(shown)],
             }
         )
         note = (
@@ -635,18 +636,8 @@ def _count(n: int) -> str:
     return words[n] if n < len(words) else str(n)
 
 
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.2f}"
-
-
-def _estimate(value: float, low: float, high: float) -> str:
-    if np.isnan(value):
-        return ""
-    return f"{value:.2f}" + ("" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]")
-
-
 def _points(difference: float, low: float, high: float) -> str:
-    return "" if np.isnan(difference) else f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return "" if np.isnan(difference) else f"{written(difference, 'points')} {interval_text(low, high, 'points')}"
 
 
 def _of(count: int, n: int) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from pipeline.intervals import cramers_v, wilson
+from pipeline.numerals import share_text, with_interval
 from pipeline.taxonomy import Facet
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Independence:
     def __str__(self) -> str:
         return (
             f"chi2({self.freedom}) = {self.chi2:.1f}, p {self.p_bound} ({self.permutations} permutations), "
-            f"Cramer's V = {self.v:.2f} [{self.v_low:.2f}, {self.v_high:.2f}]"
+            f"Cramer's V = {with_interval(self.v, self.v_low, self.v_high)}"
         )
 
 
@@ -290,16 +291,6 @@ class Gallery(tuple[object, ...]):
 
         for result in self:
             display(result)
-
-
-def share_text(share: float, low: float, high: float) -> str:
-    """Return a share with its interval for a person to read, `58.3 % [53.1, 63.4]`; empty if it is undefined."""
-    return "" if np.isnan(share) else f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def counted_share(count: float, n: int) -> str:
-    """Return `count` of `n` as a share with Wilson's 95 % interval: see `share_text`."""
-    return share_text(count / n, *wilson(count, n)) if n else ""
 
 
 def cross_counts(defects: pd.DataFrame, rows: Facet, columns: Facet) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.annotate.coefficients import COEFFICIENTS, change, estimate
 from pipeline.annotate.units import ROW_INDEX, unmatched
+from pipeline.numerals import with_interval
 from pipeline.taxonomy import Facet
 
 POOLED = "pooled"
@@ -120,15 +121,6 @@ def _wide(table: pd.DataFrame, keys: list[str], column: str, *, signed: bool = F
     for name in texts[column].drop_duplicates():
         wide[name] = [row.get(name, "") for row in rows.values()]
     return wide
-
-
-def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
-    """Return an estimate with its interval as text; empty if it is undefined."""
-    if np.isnan(value):
-        return ""
-    sign = "+" if signed else ""
-    value, low, high = (round(number, 2) + 0.0 for number in (value, low, high))  # no -0.00
-    return f"{value:{sign}.2f}" + ("" if np.isnan(low) else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
 
 
 def confusion(units: pd.DataFrame, facet: Facet, first: str, second: str) -> pd.DataFrame:

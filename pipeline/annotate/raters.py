@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from pipeline.annotate.agreement import changes, with_interval
+from pipeline.annotate.agreement import changes
 from pipeline.annotate.coefficients import COEFFICIENTS, RESAMPLES, coefficients, interval, resamples
 from pipeline.annotate.units import between, by_best_assignment
 from pipeline.intervals import wilson
+from pipeline.numerals import with_interval
 
 
 def profiles(said: pd.DataFrame, seed: int, verdict: tuple[str, str] | None = None) -> pd.DataFrame:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 import pandas as pd
 
 from pipeline.analyze.agreement_figures import agreement_by_facet, confusions
-from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_share
-from pipeline.annotate.agreement import POOLED, with_interval
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame
+from pipeline.annotate.agreement import POOLED
 from pipeline.annotate.coefficients import COEFFICIENTS
 from pipeline.annotate.raters import leanings_shown, profiles_shown
+from pipeline.numerals import counted_share, with_interval
 
 if TYPE_CHECKING:
     from pipeline.openstudy import OpenStudy

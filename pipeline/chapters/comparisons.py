@@ -15,10 +15,11 @@ import pandas as pd
 from pipeline.analyze.difference_figures import paired_dots
 from pipeline.analyze.differences import Estimate, counted, differences
 from pipeline.analyze.figures import Chart
-from pipeline.analyze.results import Gallery, Sentences, TitledFrame, distribution, share_text
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame, distribution
 from pipeline.chapters.machine import CAVEATS
 from pipeline.errors import RedefectError
 from pipeline.intervals import LEVEL
+from pipeline.numerals import share_text
 from pipeline.store.session import database_url
 from pipeline.study import Comparison, read_study
 from pipeline.taxonomy import Facet

@@ -8,7 +8,8 @@ import pandas as pd
 
 from pipeline.analyze.comparison import cell_table, differences_table, independence_table, published_beside, share_table
 from pipeline.analyze.findings import DIFFERS, NO_DATA, REPRODUCED
-from pipeline.analyze.results import Crosstab, Distribution, Gallery, Sentences, TitledFrame, share_text
+from pipeline.analyze.results import Crosstab, Distribution, Gallery, Sentences, TitledFrame
+from pipeline.numerals import share_text
 
 if TYPE_CHECKING:
     from pipeline.openstudy import OpenStudy

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analyze.figures import Chart, confusion_matrix, most_confused, precision_by_coverage, reliability_diagram
-from pipeline.analyze.results import Sentences, TitledFrame, counted_share, share_text
+from pipeline.analyze.results import Sentences, TitledFrame
 from pipeline.annotate.coefficients import estimate
 from pipeline.chapters.machine import ANNOTATORS, CAVEATS, GOLD, HELD_OUT, WEAK, Machine
 from pipeline.classify.evaluation import LEFT_OUT, Predicted, confusion
 from pipeline.classify.reliability import coverage, reliability
 from pipeline.classifying import GATE_FACET
 from pipeline.models import shipped_model
+from pipeline.numerals import counted_share, share_text, with_interval
 from pipeline.taxonomy import Facet
 
 _KEY = ["repository", "number"]
@@ -333,4 +334,4 @@ _MEASURES = {"kappa": "Kappa", "macro_f1": "Macro F1", "calibration_error": "Cal
 
 
 def _number(of: Mapping[Any, Any]) -> str:
-    return f"{of['value']:.2f} [{of['low']:.2f}, {of['high']:.2f}]"
+    return with_interval(of["value"], of["low"], of["high"])

@@ -1,6 +1,7 @@
 """Reads from the store: tidy pandas frames for analysis, and threads for export. Rows are always sorted."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -194,6 +195,15 @@ def codings(connection: Connection, sources: list[str]) -> pd.DataFrame:
     )  # fmt: skip
     query = select(*columns).where(_CODING.source.in_(sources))
     return _sorted(_frame(connection, query), ["transcript", "turn", "coder", "theme"])
+
+
+def newest(connection: Connection, study: str) -> datetime | None:
+    """Return the latest time in a study's sample: when an issue or a comment was written, or an issue last changed."""
+    of_study = _ISSUE.id.in_(select(_SAMPLE.issue_id).where(_SAMPLE.study == study))
+    of_issues = select(func.max(_ISSUE.created_at), func.max(_ISSUE.updated_at), func.max(_ISSUE.closed_at)).where(of_study)
+    of_comments = select(func.max(_COMMENT.created_at)).join(_TABLES["issue"], _COMMENT.issue_id == _ISSUE.id).where(of_study)
+    times = [*connection.execute(of_issues).one(), *connection.execute(of_comments).one()]
+    return max(filter(None, times), default=None)
 
 
 def threads(connection: Connection, repositories: list[str] | None = None) -> Iterator[Thread]:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analyze.results import Gallery, Sentences, TitledFrame, counted_share, crosstab, distribution, independence
+from pipeline.analyze.results import Gallery, Sentences, TitledFrame, crosstab, distribution, independence
 from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
@@ -117,8 +117,3 @@ def test_a_gallery_shows_its_results_one_after_the_other(demo: OpenStudy, capsys
     gallery._ipython_display_()  # outside of a notebook, it is printed
     assert capsys.readouterr().out == f"{demo.distribution('stage')}\nOne.\n"
     assert str(gallery) == f"{demo.distribution('stage')}\n\nOne."
-
-
-def test_shares_are_written_with_their_interval() -> None:
-    assert counted_share(203, 348) == "58.3 % [53.1, 63.4]"
-    assert counted_share(0, 0) == ""

@@ -13,7 +13,6 @@ from pipeline.annotate.agreement import (
     confusion,
     disagreements,
     history,
-    with_interval,
 )
 from pipeline.annotate.coefficients import COEFFICIENTS
 from pipeline.annotate.units import by_best_assignment, by_position, from_ratings
@@ -66,19 +65,6 @@ def test_a_table_in_print_has_an_estimate_with_its_interval_in_each_cell() -> No
     assert list(shown.columns) == ["round", "matched", "compared", "annotators", "facet", "n", *COEFFICIENTS.values()]
     assert shown["agreement"].tolist() == ["0.75 [0.38, 1.00]"] * 2
     assert shown["n"].tolist() == [16, 8]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "signed", "text"),
-    [
-        ((0.531, 0.401, 0.649), False, "0.53 [0.40, 0.65]"),
-        ((0.531, -0.401, 0.649), True, "+0.53 [-0.40, +0.65]"),
-        ((0.5, float("nan"), float("nan")), False, "0.50"),
-        ((float("nan"),) * 3, False, ""),
-    ],
-)
-def test_an_estimate_in_print(numbers: tuple[float, float, float], signed: bool, text: str) -> None:
-    assert with_interval(*numbers, signed=signed) == text
 
 
 def test_the_history_has_a_row_for_each_round_with_kappa_of_two_and_alpha_of_more() -> None:
