@@ -254,9 +254,9 @@ def _set(column: Column, frame: pd.DataFrame, *, paired: bool) -> Iterator[_Set]
         yield _Set(column, cells, natural, natural, title)
         return
     parts = [part for value in [*shown, title] for part in re.split(r"(?<=[/-])|\s", value) if part]
-    longest: float = max(map(_wide, parts), default=0.0)
+    word = float(max(map(_wide, parts), default=0.0))
     own = bool(column.labels)  # our words are not broken
-    least = min(natural, max(min(longest, 10.0 if own else 8.0) + 0.3, 6.0 if natural < 40 else 14.0))
+    least = min(natural, max(min(word, 10.0 if own else 8.0) + 0.3, 6.0 if natural < 40 else 14.0))
     yield _Set(column, cells, min(natural, 40.0), least, title)
 
 

@@ -169,6 +169,8 @@ def _fitting(text: str) -> str:
 
 
 def _markdown(column: Column, text: str) -> str:
+    if column.numeric:
+        return text
     return bare_link(text) if column.kind == "url" else literal(text)
 
 

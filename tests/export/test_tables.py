@@ -83,7 +83,7 @@ def test_numbers_are_exact_for_programs_and_written_with_their_interval_for_peop
     table = tables["distribution-stage"]
     assert markdown(table)[:2] == [
         ["Stage", "n", "Share (%)", "95 % interval"],
-        ["Environment", "63", "41.4", "\\[33.9, 49.4\\]"],
+        ["Environment", "63", "41.4", "[33.9, 49.4]"],
     ]
     (row, *_) = csv.DictReader(io.StringIO(table.to_bytes("csv").decode()))
     assert float(row["share"]) == table.frame["share"][0] == 63 / 152
