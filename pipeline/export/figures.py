@@ -15,8 +15,8 @@ from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 
 from pipeline.analyze.figures import Chart
+from pipeline.export import latex
 from pipeline.export.numbers import macro_name
-from pipeline.export.tables import latex_text
 
 _SVG = "http://www.w3.org/2000/svg"
 _NAMESPACES = {
@@ -52,8 +52,8 @@ def captions(charts: Mapping[str, Chart]) -> bytes:
     for name, chart in charts.items():
         macro = macro_name(name)
         lines.append(f"% {name}")
-        lines.append(f"\\newcommand*{{\\{macro}Caption}}{{{latex_text(chart.title)}.}}")
-        lines.append(f"\\newcommand*{{\\{macro}Alt}}{{{latex_text(chart.description)}}}")
+        lines.append(f"\\newcommand*{{\\{macro}Caption}}{{{latex.text(chart.title)}.}}")
+        lines.append(f"\\newcommand*{{\\{macro}Alt}}{{{latex.text(chart.description)}}}")
     return ("\n".join(lines) + "\n").encode()
 
 
