@@ -3,8 +3,9 @@ r"""People out of packages: pseudonyms for logins, placeholders for what else te
 What this is worth: pseudonyms keep names out of a package, its tables and all that is made of them. They do not hide who opened
 an issue from somebody who looks the issue up on its tracker, which a reference invites to do.
 
-Not recognised, and so not redacted: names in running text, logins without @ and owners of what is linked to, telephone numbers
-(10 digits are a number of anything), private network addresses, and a user's name in paths below no home (`/scratch/USER`).
+Not recognised, and so not redacted: names in running text and below letters, logins without @ and owners of what is linked to,
+telephone numbers without + (10 digits are a number of anything), private network addresses, and a user's name in paths below no
+home (`/scratch/USER`).
 """
 
 import base64
@@ -164,10 +165,15 @@ _HOME = re.compile(
 )
 _AT_HOST = re.compile(
     r"(?<![\w.+%@/-])(?!git@)[\w.-]{1,32}@(?!https?:)[\w.-]{1,63}"
-    r"(?=:(?:[~/]|[^\s:@`]{0,60}[$#](?:\s|\Z))|(?:[ ][~/\w.-]{1,60}){1,2}\]?[ ]?[$#%](?:[ ]|$))",
+    r"(?=:(?:(?:\d{1,3}:)?[~/]|[^\s@`]{0,60}[$#](?:\s|\Z))|(?:[ ][~/\w.-]{1,60}){1,2}\]?[ ]?[$#%](?:[ ]|$))",
     re.MULTILINE,
 )
 _HOST_AND_USER = re.compile(r"(?m)^([\w-]{2,63})(:[^\s:`]{1,80} )([\w.-]{1,32})(?=\$ )")
+_OF_FILE = re.compile(
+    r"(?m)(^[> \t]{0,8}+[bcdlps-][rwxsStT-]{9}[.+@]?[ ]{1,4}\d{1,6}[ ]{1,4})(?!root[ ]{1,9}root[ ])"
+    r"[\w.-]{1,32}([ ]{1,9})[\w.^-]{1,32}(?=[ ])"
+)
+_IN_ENVIRONMENT = re.compile(r"(?<![\w$.-])((?:USER|USERNAME|LOGNAME)=)[\w.-]{1,64}")
 _SUDO = re.compile(r"(\[sudo\][^\n:`]{0,20} )[\w.-]{1,32}(?=: ?)")
 
 _LOGIN = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}+"
@@ -186,6 +192,7 @@ _ACCOUNT = re.compile(r"((?:githubusercontent\.com/(?:u/|assets/)?|/assets/(?=\d
 _IPV4 = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{4,34}(?![\w:])")
 _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![\w:-])")
+_PHONE = re.compile(r"(?<![\w.+-])\+\d{1,3}[ -]?\(?\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}(?:[ -]?\d{1,4})?(?![\w.:-])")
 _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4", "1.1.1.1")
 
 _CODE = r"^[ \t>]*+(?P<fence>`{3,}|~{3,})[^\n]*\n(?s:.*?)(?:^[ \t>]*+(?P=fence)[^\n]*$|\Z)|`[^`\n]++`"
@@ -245,6 +252,7 @@ def _no_secrets(text: str) -> str:
         text = _AT_HOST.sub(f"{_placeholder('user')}@{_placeholder('host')}", text)
     text = _IPV4.sub(_internet_address, text)
     text = _IPV6.sub(_internet_address, text)
+    text = _PHONE.sub(_placeholder("phone"), text)
     return _MAC.sub(_hardware_address, text)
 
 
@@ -296,6 +304,8 @@ def _no_people(text: str, name: Callable[[str], str]) -> str:
         text = _NAME_BEFORE_MAIL.sub(_placeholder("name"), text)
     text = _NAME_OF_QUOTED.sub(lambda match: (match[1] or match[2] or "") + _placeholder("name"), text)
     text = _HOST_AND_USER.sub(lambda m: f"{_placeholder('host')}{m[2]}{_placeholder('user')}", text)
+    text = _OF_FILE.sub(lambda match: match[1] + _placeholder("user") + match[2] + _placeholder("user"), text)
+    text = _IN_ENVIRONMENT.sub(lambda match: match[1] + _placeholder("user"), text)
     return _SUDO.sub(lambda match: match[1] + _placeholder("user"), text)
 
 
@@ -305,8 +315,8 @@ def redact(text: str, names: Pseudonymiser) -> str:
     Replaced by pseudonyms are mentions (`@login`) and addresses of profiles (`github.com/login`), of whomever: who is talked
     about is a person as well as who talks, and a text that is read back must not depend on who wrote in its store. Mentions in
     code are none (`@property`), nor are teams and packages (`@babel/core`). Replaced by placeholders are e-mail addresses with
-    the names before them, tokens, private keys, passwords, the user in paths of homes, users and hosts in prompts, accounts'
-    numbers in addresses of pictures, and public network addresses.
+    the names before them, telephone numbers, tokens, private keys, passwords, users in paths of homes, in lists of files and in
+    environments, users and hosts in prompts, accounts' numbers in addresses of pictures, and public network addresses.
     """
     before = None
     while text != before:  # what is left may touch something new: until there is nothing to do, which makes it idempotent

@@ -180,6 +180,12 @@ HEX = "0123456789abcdef0123456789abcdef01234567"
         ("[ann@box x]$ ls", "[[redacted:user]@[redacted:host] x]$ ls"),
         ("ann@Anns-Mac x % ls", "[redacted:user]@[redacted:host] x % ls"),
         ("Anns-Mac:x ann$ ls", "[redacted:host]:x [redacted:user]$ ls"),
+        ("ann@box:main:work$ ls, ann@box:130:~$ ls",
+         "[redacted:user]@[redacted:host]:main:work$ ls, [redacted:user]@[redacted:host]:130:~$ ls"),
+        ("-rw-r--r-- 1 ann staff 40 Sep 1 x\ndrwxr-xr-x  2 root root 4096 Feb 9 y",
+         "-rw-r--r-- 1 [redacted:user] [redacted:user] 40 Sep 1 x\ndrwxr-xr-x  2 root root 4096 Feb 9 y"),
+        ("HOME=x USER=ann LOGNAME=ann", "HOME=x USER=[redacted:user] LOGNAME=[redacted:user]"),
+        ("Tel. +39 392 239 4010, +1-617-768-2087", "Tel. [redacted:phone], [redacted:phone]"),
         ("[sudo] password for ann: ", "[sudo] password for [redacted:user]: "),
         # networks
         ("from 203.0.114.77:80", "from [redacted:ip-address]:80"),
@@ -196,6 +202,7 @@ def test_what_tells_who_wrote_gets_a_placeholder(text: str, expected: str) -> No
     [
         "127.0.0.1:8888, 0.0.0.0, 10.1.2.3, 192.168.1.5, 8.8.8.8 and ::1",
         "version 1.2.3.4, driver 27.20.100.8681, Chrome 86.0.4240.75, opset 10.0.19041.508",
+        "$USER, user=x, --- +1,2 +10 -3 +1234567890, 1 301 237 6695",
         "at 12:30:45, std::vector, a::b::c, 00:00:00:00:00:00",
         "logo@2x.png, pkg@1.2.3, torch@v1.2, x@y",
         f"sha256:{HEX}, commit {HEX}, model-19c8e357.pth",
