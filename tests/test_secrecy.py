@@ -1,6 +1,10 @@
-"""A token is nowhere but in requests: not in what a crawl prints, writes or logs, however it ends."""
+"""A token is nowhere but in requests, and the key of the pseudonyms nowhere but in its file.
+
+Neither is in what commands print, write or log, however they end.
+"""
 
 import gzip
+import io
 import json
 import os
 import re
@@ -8,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +26,17 @@ from served import thread
 
 from pipeline.collect.github.budget import TOKEN_VARIABLES
 from pipeline.collect.github.client import ADDRESS_VARIABLE
+from pipeline.importing import import_study, import_threads
+from pipeline.pseudonym_key import KEY_VARIABLE
 from pipeline.replica import Faults, Limits, Replica, World
 from pipeline.replica.faults import ALL
+from pipeline.store.session import Store
+from pipeline.study import read_study
 
 SECRET = "ghp_R3c0gnisableToken"
 TOKENS = f"{SECRET}A,{SECRET}B"
 NAME = "acme/anvil"
+CRAWL = ("collect", "--whole", "--repository", NAME, "--archive", "archive", "--first-wait", "0.001")
 
 # Runs the real command, in one folder and environment after the other (a process for each would take a second each). It logs
 # all that its libraries have to say, its waits are short, and it crashes in the midst of a request when that is asked for.
@@ -116,9 +126,8 @@ def job(name: str, root: Path, address: str, *, crash: bool = False, **environme
     return {"name": name, "folder": str(root), "environment": given, "crash": crash}
 
 
-def start(*jobs: dict[str, Any]) -> subprocess.Popen[str]:
+def start(*jobs: dict[str, Any], arguments: Sequence[str] = CRAWL) -> subprocess.Popen[str]:
     clean = {k: v for k, v in os.environ.items() if k not in (*TOKEN_VARIABLES, "REDEFECT_DATABASE", "REDEFECT_DEBUG")}
-    arguments = ["collect", "--whole", "--repository", NAME, "--archive", "archive", "--first-wait", "0.001"]
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, json.dumps(jobs), *arguments],
         env=clean, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -132,6 +141,9 @@ def files(root: Path) -> dict[str, bytes]:
         if path.is_file():
             content = path.read_bytes()
             found[str(path.relative_to(root))] = gzip.decompress(content) if path.suffix == ".gz" else content
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(io.BytesIO(content)) as packed:
+                    found |= {f"{path.name}/{name}": packed.read(name) for name in packed.namelist()}
     return found
 
 
@@ -209,3 +221,28 @@ def test_a_redirect_elsewhere_takes_no_token_along(elsewhere: Server, tmp_path: 
     assert "redirects /graphql to another server; nothing was sent there." in " ".join(printed.split())
     assert elsewhere.heard == []
     assert_secret(printed, files(root))
+
+
+def test_the_key_of_the_pseudonyms_is_in_no_package_and_not_shown(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    study = root / "data" / "studies" / "real.toml"
+    study.write_text((root / "data" / "studies" / "demo.toml").read_text().replace("fictional = true", "fictional = false"))
+    store = Store(str(read_study(study).database))
+    import_threads(store, root / "data" / "demo" / "threads", "demo")
+    import_study(store, read_study(study))
+    store.close()
+    given = f"{SECRET}{SECRET}"
+    jobs = [
+        job("made", root, "", REDEFECT_DEBUG="1"),
+        job("given", root, "", REDEFECT_DEBUG="1", **{KEY_VARIABLE: given}),
+        job("short", root, "", REDEFECT_DEBUG="1", **{KEY_VARIABLE: SECRET}),
+    ]
+    process = start(*jobs, arguments=("dataset", "--with-text", "--study", "real"))
+    printed, _ = process.communicate(timeout=120)
+    assert re.findall(r"=== (\w+) ended with (\d+)", printed) == [("made", "0"), ("given", "0"), ("short", "1")], printed
+    found = files(root)
+    made = found.pop("data/keys/pseudonyms.key").decode().strip()
+    assert any(name.endswith(".zip/real-data-with-text/README.md") for name in found)
+    assert made not in printed
+    assert not [name for name, content in found.items() if made.encode() in content]
+    assert_secret(printed, found)
