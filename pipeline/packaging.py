@@ -14,7 +14,8 @@ import pyarrow as pa
 from pipeline.errors import RedefectError
 from pipeline.export.package import archive, package_files
 from pipeline.export.package_facts import PackageFacts
-from pipeline.export.privacy import Pseudonymiser, redact, redactions, scan
+from pipeline.export.package_scan import scan
+from pipeline.export.privacy import Pseudonymiser, redact, redactions
 from pipeline.files import explained, write
 from pipeline.package_tables import PackageTable, tables
 from pipeline.pseudonym_key import pseudonym_key

@@ -10,7 +10,7 @@ import pytest
 from conftest import make_root
 
 from pipeline.collect.download import fetch_study_data
-from pipeline.export.privacy import owners_who_write
+from pipeline.export.package_scan import owners_who_write
 from pipeline.importing import import_study, import_threads
 from pipeline.package_tables import tables
 from pipeline.packaging import make_package
