@@ -22,11 +22,10 @@ from rich.text import Text
 
 from pipeline import __version__
 from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
-from pipeline.dataset_commands import dataset
 from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
 from pipeline.interview_commands import interviews_app
-from pipeline.package_commands import import_package, rehydrate
+from pipeline.package_commands import dataset, import_package, rehydrate
 from pipeline.report_commands import notebooks, report
 from pipeline.terminal import (
     ERR,

@@ -1,4 +1,4 @@
-"""The commands that bring data packages in: `redefect import package` and `redefect rehydrate`. They parse, call and print."""
+"""The commands for data packages (`redefect dataset`, `import package`, `rehydrate`). They parse, call and print."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,52 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from pipeline.terminal import ERR, DatabaseOption, from_here, name_made, print_crawl, print_plan, print_rows, table_csv
+from pipeline.terminal import (
+    ERR,
+    DatabaseOption,
+    FolderOption,
+    StudyOption,
+    from_here,
+    name_made,
+    named_study,
+    print_crawl,
+    print_plan,
+    print_rows,
+    table_csv,
+)
 
 if TYPE_CHECKING:
     from pipeline.package_import import ImportedPackage
     from pipeline.study import Study
 
 RootOption = Annotated[Path | None, typer.Option("--folder", help="The folder to make; else data/packages/NAME.")]
+WithTextOption = Annotated[bool, typer.Option("--with-text", help="Also what people wrote: not to be passed on.")]
+
+_WARNING = (
+    "Warning: this package holds texts that other people wrote. They are their authors' work, which nobody but them can license, "
+    "and may be personal data. Names, addresses and secrets in them were replaced as far as programs find them, which is best "
+    "effort. Keep it to yourself, and publish the package without texts; its LICENSES.md says more."
+)
+
+
+def dataset(
+    study: StudyOption = "demo",
+    with_text: WithTextOption = False,
+    database: DatabaseOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Write a study's data package, folder and archive: tables, metadata, data sheet, sums; without texts of issues."""
+    from pipeline.packaging import make_package, write_package
+    from pipeline.store.session import Store, database_url
+
+    described = named_study(study)
+    store = Store(database_url(database, described.database))
+    facts, files = make_package(store, described, with_text=with_text)
+    store.close()
+    made = write_package(folder or described.build / "dataset", facts, files)
+    if with_text and not described.fictional:
+        ERR.print(Text(_WARNING))
+    name_made(made)
 
 
 def import_package(

@@ -16,6 +16,7 @@ from pipeline.errors import RedefectError
 from pipeline.export.package_facts import PackageFacts
 from pipeline.openstudy import OpenStudy
 from pipeline.packaging import make_package, study_files, write_package
+from pipeline.pseudonym_key import KEY_VARIABLE
 from pipeline.store.session import Store
 from pipeline.study import read_study
 
@@ -130,9 +131,14 @@ def test_two_builds_give_the_same_bytes_in_other_places_time_zones_languages_and
     other = make_root(tmp_path / "an other place" / "root")
     for place in (root, other):
         copy_store(demo, place)
-    told = redefect("dataset", "--with-text", TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="1")
+        path = place / "data" / "studies" / "demo.toml"
+        path.write_text(
+            path.read_text().replace("fictional = true\n", "")
+        )  # else the key would be everybody's, and nobody warned
+    key = {KEY_VARIABLE: "of no other study, and long enough"}
+    told = redefect("dataset", "--with-text", TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="1", **key)
     study = other / "data" / "studies" / "demo.toml"
-    environment = {"TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2"}
+    environment = key | {"TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2"}
     redefect("dataset", "--with-text", "--study", study, "--folder", tmp_path / "b", **environment)
     made = tree(root / "data" / "build" / "demo" / "dataset")
     assert made == tree(tmp_path / "b")
