@@ -20,7 +20,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings classify notebooks report checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -124,6 +124,11 @@ $(BUILD)/report/SHA256SUMS: $(BUILD)/notebooks/SHA256SUMS $(REPORT_CODE)
 
 report: $(BUILD)/report/SHA256SUMS ## make the report of the study STUDY: pages that a browser opens from their folder
 	@echo "the report: $(BUILD)/report/index.html"
+
+paper: $(BUILD)/paper/SHA256SUMS ## make an article of the study STUDY: all its tables, figures and numbers, as LaTeX and PDF (needs LaTeX)
+	@echo "the article: $(BUILD)/paper/article.pdf"
+$(BUILD)/paper/SHA256SUMS: $(BUILD)/flaws.csv $(ANALYSIS_CODE) $(REFERENCE) $(wildcard pipeline/export/templates/paper/*)
+	$(BIN)/redefect paper --study $(STUDY)
 
 # GitHub's own descriptions of its API, for the tests; without npm, those tests skip and say why.
 CONTRACTS := data/build/contracts/ready

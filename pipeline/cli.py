@@ -26,7 +26,7 @@ from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
 from pipeline.interview_commands import interviews_app
 from pipeline.package_commands import dataset, import_package, rehydrate
-from pipeline.report_commands import notebooks, report
+from pipeline.report_commands import notebooks, paper, report
 from pipeline.terminal import (
     ERR,
     DatabaseOption,
@@ -68,6 +68,7 @@ app.command("rehydrate")(rehydrate)
 app.command("notebooks")(notebooks)
 app.command("report")(report)
 app.command("dataset")(dataset)
+app.command("paper")(paper)
 app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")

@@ -1,4 +1,4 @@
-"""The commands for what people look at: `redefect notebooks` and `redefect report`. Like `pipeline.cli`, they parse and call."""
+"""The commands for what people read: `redefect notebooks`, `report` and `paper`. Like `pipeline.cli`, they parse and call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +71,20 @@ def report(
     executed = {path.name: path.read_bytes() for path in find_notebooks(place)}
     made = write_folder(folder or opened.study.build / "report", pages.report(opened, executed, model or shipped_model()))
     typer.echo(f"made {len(made)} files; open {from_here(made[0].parent / 'index.html')}")
+
+
+def paper(study: StudyOption = "demo", database: DatabaseOption = None, folder: FolderOption = None) -> None:
+    """Write an article with a study's tables, figures and numbers, and make its PDF; needs LaTeX."""
+    from pipeline.export import paper as article
+    from pipeline.export.typeset import typeset
+    from pipeline.files import write_folder
+    from pipeline.openstudy import open_study
+
+    opened = open_study(study, database)
+    files = article.paper(opened)
+    files["article.pdf"] = typeset(files)
+    made = write_folder(folder or opened.study.build / "paper", files)
+    typer.echo(f"made {len(made)} files; open {from_here(made[0].parent / 'article.pdf')}")
 
 
 @contextmanager

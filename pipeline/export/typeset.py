@@ -28,7 +28,7 @@ _TIMEOUT = 300  # seconds
 _POINTS = 1.0  # that a line may stand out: less is not seen
 _ERROR = re.compile(r"^! .*|^\S+?:\d+: .*", re.MULTILINE)
 _PROBLEM = re.compile(
-    r"^(?:LaTeX|Package \w+) (?:Font )?(?:Error|Warning): .*(?:undefined|multiply.defined|not found|Float too large).*"
+    r"^(?:LaTeX|Package \w+) (?:Error|Warning): .*(?:undefined|multiply.defined|not found|Float too large).*"
     r"|^Missing character: .*"
     r"|^Overfull \\[hv]box \((?P<points>[\d.]+)pt .*",
     re.MULTILINE,
