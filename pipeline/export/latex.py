@@ -5,11 +5,12 @@ What a table's file needs is `redefect.sty` beside it, which says what its comma
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files as package_files
 from itertools import groupby
+from math import ceil
 from string import ascii_uppercase
 from typing import cast
 
@@ -24,7 +25,7 @@ from pipeline.export.table import Column, Table
 from pipeline.numerals import NumberKind, written
 
 STYLE_FILE = "redefect.sty"
-_ROWS_OF_A_PAGE = 40
+_LINES_OF_A_PAGE = 40
 _HALF_A_PAGE = 28
 """The em of one of two columns of text."""
 
@@ -38,7 +39,8 @@ _LONGEST_HYPHENATED = 16
 """Longer words may break anywhere, and lower-case ones a little longer at hyphens: TeX knows how, but knows no identifiers."""
 
 _PLAIN = re.compile(
-    "[ -~\u00a1-\u00ac\u00ae-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u2039\u203a\u20ac\u2122]"
+    "[ -~\u00a1-\u00ac\u00ae-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u2039\u203a\u20ac\u2122"
+    "\u2190\u2192\u2212\u221e\u2248\u2260\u2264\u2265]"
 )
 """What the fonts of every paper have."""
 
@@ -46,7 +48,7 @@ _ASCII = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "[": "{[}", "*": "{*}",
 }  # fmt: skip
-_LIGATURE = re.compile(r"(?<=([-,!?]))(?=[-,`])")
+_LIGATURE = re.compile("(?<=[-,!?<>`'])(?=[-,`'<>])")
 _SILENT = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 """What prints nothing: soft hyphens, and marks of direction, which goes by the letters here."""
 
@@ -79,7 +81,9 @@ def _word(word: str) -> str:
     hyphenated = word.isascii() and word.isalpha() and (word.islower() or word.istitle()) and len(word) <= _LONGEST_HYPHENATED
     if len(word) <= _LONGEST_WORD or hyphenated:
         return "".join(
-            _LIGATURE.sub("{}", "".join(map(_plain, run))) if kind == "plain" else _codes(kind, "".join(run))
+            r"\RDn ".join("".join(map(_plain, part)) for part in _LIGATURE.split("".join(run)))
+            if kind == "plain"
+            else _codes(kind, "".join(run))
             for kind, run in _runs(word)
         )
     made = ""
@@ -121,14 +125,18 @@ def _kind(cluster: str) -> str:
 @cache
 def _commands() -> dict[int, str]:
     commands: dict[int, str] = get_builtin_uni2latex_dict()
-    return commands
+    arrows = {0x2190: r"\ensuremath{\leftarrow}", 0x2192: r"\ensuremath{\rightarrow}"}  # those of text are in few fonts
+    return commands | arrows
 
 
 # How wide texts are, in em: near enough for Latin letters in the fonts of papers, rather too wide than too narrow.
 _NARROW, _WIDE = frozenset("ijlIftr.,:;'`|!()[]{}/- "), frozenset("mwMW@%&OQGCDHNUVXY—")
 
 
-def _wide(words: str) -> float:
+def _wide(words: str, *, codes: bool = False) -> float:
+    """Return how wide a text is; if `codes`, what pdfLaTeX's fonts lack shows as codes."""
+    if codes and not words.isascii():
+        words = "".join(c if _PLAIN.fullmatch(c) else "0000" for c in words)  # of smaller letters
     return sum(0.34 if c in _NARROW else 0.88 if c in _WIDE or ord(c) > 0x2E80 else 0.7 if c.isupper() else 0.53 for c in words)
 
 
@@ -140,6 +148,11 @@ class _Layout:
     room: float
     wider: float
     turned: bool = False
+
+    @property
+    def lines(self) -> int:
+        """How many lines of a table a page has."""
+        return _LINES_OF_A_PAGE if not self.turned else int(0.7 * _LINES_OF_A_PAGE)
 
 
 # By the narrowest pages of one column that papers have: 345 pt, and 548 pt high.
@@ -162,6 +175,7 @@ class _Set:
     head: str
     interval: bool = False
     upright: bool = False
+    lengths: Sequence[float] = ()
 
     @property
     def comfortable(self) -> float:
@@ -210,7 +224,7 @@ def table(shown: Table) -> bytes:
             name=shown.name,
             caption=text(shown.caption),
             note=text(" ".join(filter(None, [shown.note, f"Also in the data: {left}." if left else ""]))),
-            long=sum(bool(heading) + len(rows) for heading, rows in parts) > _ROWS_OF_A_PAGE,
+            long=_lines(sets, layout) + len(parts) > layout.lines,
             turned=layout.turned,
             size=layout.size,
             around=("sidewaystable" if layout.turned else "table") + ("*" if wide else ""),
@@ -256,8 +270,10 @@ def _set(column: Column, frame: pd.DataFrame, *, paired: bool) -> Iterator[_Set]
     parts = [part for value in [*shown, title] for part in re.split(r"(?<=[/-])|\s", value) if part]
     word = float(max(map(_wide, parts), default=0.0))
     own = bool(column.labels)  # our words are not broken
-    least = min(natural, max(min(word, 10.0 if own else 8.0) + 0.3, 6.0 if natural < 40 else 14.0))
-    yield _Set(column, cells, min(natural, 40.0), least, title)
+    lengths = [_wide(value, codes=True) for value in shown]
+    page = max(lengths, default=0.0) / (_LINES_OF_A_PAGE - 5)  # no row breaks between pages
+    least = min(natural, max(min(word, 10.0 if own else 8.0) + 0.3, 6.0, min(page, 28.0)))
+    yield _Set(column, cells, min(natural, 40.0), least, title, lengths=lengths)
 
 
 def _layout(shown: Table, sets: list[_Set]) -> tuple[_Layout, list[_Set]]:
@@ -269,6 +285,16 @@ def _layout(shown: Table, sets: list[_Set]) -> tuple[_Layout, list[_Set]]:
             if taken + _GAP * (len(sets) - 1) <= layout.room:
                 return layout, tried
     raise RedefectError(f"Table '{shown.name}' has more columns than a page of a paper holds; choose some with --columns.")
+
+
+def _lines(sets: list[_Set], layout: _Layout) -> int:
+    """Return about how many lines the rows take, their longest texts folded into the columns."""
+    texts = [of for of in sets if of.flexible]
+    spare = sum(of.natural - of.least for of in texts) or 1.0
+    rest = layout.room / layout.wider - sum(of.least if of.flexible else of.natural for of in sets) - _GAP * len(sets)
+    widths = [min(of.natural, of.least + max(rest, 0.0) * (of.natural - of.least) / spare) for of in texts]
+    folded = [[ceil(length / width) for length in of.lengths] for of, width in zip(texts, widths, strict=True)]
+    return sum(map(max, zip(*folded, strict=True))) if folded else max((len(of.cells) for of in sets), default=0)
 
 
 def _specification(of: _Set, width: str) -> str:
