@@ -41,7 +41,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def tables_of(opened: OpenStudy) -> dict[str, bytes]:
-    return {table.name: table.to_csv() for table in study_tables(opened)}
+    return {table.name: table.to_bytes("csv") for table in study_tables(opened)}
 
 
 @pytest.mark.parametrize("with_text", [False, True])

@@ -15,7 +15,7 @@ from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 
 from pipeline.analyze.figures import Chart
-from pipeline.export import latex
+from pipeline.export.latex import prose
 from pipeline.export.numbers import macro_name
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -52,8 +52,8 @@ def captions(charts: Mapping[str, Chart]) -> bytes:
     for name, chart in charts.items():
         macro = macro_name(name)
         lines.append(f"% {name}")
-        lines.append(f"\\newcommand*{{\\{macro}Caption}}{{{latex.text(chart.title)}.}}")
-        lines.append(f"\\newcommand*{{\\{macro}Alt}}{{{latex.text(chart.description)}}}")
+        lines.append(f"\\newcommand*{{\\{macro}Caption}}{{{prose(chart.title)}.}}")
+        lines.append(f"\\newcommand*{{\\{macro}Alt}}{{{prose(chart.description)}}}")
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -49,6 +49,7 @@ _ASCII = {character: "\\" + character for character in "&%$#_{}"} | {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}", "[": "{[}", "*": "{*}",
 }  # fmt: skip
 _LIGATURE = re.compile("(?<=[-,!?<>`'])(?=[-,`'<>])")
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])'(?=[^\W\d_])")
 _SILENT = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 """What prints nothing: soft hyphens, and marks of direction, which goes by the letters here."""
 
@@ -64,22 +65,29 @@ def style_file() -> bytes:
 
 
 def text(original: str) -> str:
-    """Return a text in one line for LaTeX: nothing in it is a command, and words that no line can hold may break anywhere."""
+    """Return a text for a cell, in one line: nothing in it is a command, and words that no line can hold break anywhere."""
+    return _line(original, breaks=True)
+
+
+def prose(original: str) -> str:
+    """Return a text that stands in a paper's own sentences: nothing in it is a command, and words break as the paper's do."""
+    return _line(original, breaks=False)
+
+
+def _line(original: str, *, breaks: bool) -> str:
     clean = unicodedata.normalize("NFC", cell_text(original.encode(errors="replace").decode()))
-    line = " ".join(_SILENT.sub("", clean).split())
+    line = _APOSTROPHE.sub("\N{RIGHT SINGLE QUOTATION MARK}", " ".join(_SILENT.sub("", clean).split()))
     parts = _LEFTWARD.split(line)
-    return "".join(_codes("rtl", part) if place % 2 else _words(part) for place, part in enumerate(parts))
+    return "".join(
+        _codes("rtl", part) if place % 2 else " ".join(_word(word, breaks=breaks) for word in part.split(" "))
+        for place, part in enumerate(parts)
+    )
 
 
-def _words(part: str) -> str:
-    words = re.split(r"( )", part)
-    return "".join(word if word == " " else _word(word) for word in words)
-
-
-def _word(word: str) -> str:
+def _word(word: str, *, breaks: bool) -> str:
     """Return a word, which may break if it is long: rather after a sign than between letters."""
     hyphenated = word.isascii() and word.isalpha() and (word.islower() or word.istitle()) and len(word) <= _LONGEST_HYPHENATED
-    if len(word) <= _LONGEST_WORD or hyphenated:
+    if not breaks or len(word) <= _LONGEST_WORD or hyphenated:
         return "".join(
             r"\RDn ".join("".join(map(_plain, part)) for part in _LIGATURE.split("".join(run)))
             if kind == "plain"

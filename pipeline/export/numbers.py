@@ -20,7 +20,7 @@ from pipeline.annotate.agreement import POOLED
 from pipeline.annotate.coefficients import COEFFICIENTS
 from pipeline.documents import read_text
 from pipeline.errors import RedefectError
-from pipeline.export import latex
+from pipeline.export.latex import prose
 from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
@@ -349,7 +349,7 @@ def _rounded(value: float | int | str | None) -> float | int | str | None:
 
 def _latex(text: str) -> str:
     """Return a number's text as LaTeX prints it the same in a sentence and in a formula."""
-    made = latex.text(text).replace(r" \%", r"\,\%").replace(r"\textless{}", r"\ensuremath{<}")
+    made = prose(text).replace(r" \%", r"\,\%").replace(r"\textless{}", r"\ensuremath{<}")
     made = re.sub(r"(?<=\d),(?=\d{3})", "{,}", made)
     return re.sub(r"(?<![\w])-(?=\d)", r"\\ensuremath{-}", made)
 

@@ -280,8 +280,8 @@ def test_the_result_prints_as_a_table_and_goes_into_a_paper() -> None:
     assert header.split() == ["category", "naive", "corrected", "95", "%", "interval", "n", "unlabelled", "n", "gold"]
     assert [row.split()[0] for row in rows] == NAMES
     assert rows[0].split()[-2:] == ["300", "200"]
-    latex = Table("prevalence", "Shares.", made.frame).to_latex().decode()
-    assert "95 \\% interval" in latex
+    latex = Table("prevalence", "Shares.", made.frame).to_bytes("latex").decode()
+    assert r"95 \%\\interval" in latex
     assert "training" in latex
 
 

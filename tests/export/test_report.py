@@ -104,9 +104,9 @@ def test_nothing_steers_a_terminal_and_no_name_of_a_person_is_told(harmful: Told
 
 def test_tables_for_papers_and_spreadsheets_hold_what_means_harm_as_text(harmful: Told) -> None:
     tables = study_tables(harmful.study)
-    assert any(ELSEWHERE.encode() in table.to_csv().replace(b'""', b'"') for table in tables)
+    assert any(ELSEWHERE.encode() in table.to_bytes("csv").replace(b'""', b'"') for table in tables)
     for table in tables:
-        data, paper = table.to_csv().decode(), table.to_latex().decode()
+        data, paper = table.to_bytes("csv").decode(), table.to_bytes("latex").decode()
         assert STEERING.search(data.replace("\n", "")) is None
         assert STEERING.search(paper.replace("\n", "")) is None
         assert not re.search(r'(^|,)"?=cmd', data, re.MULTILINE), table.name

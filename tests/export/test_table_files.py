@@ -131,7 +131,7 @@ def printed(text: str) -> str:
     """Return what is left of a text in print: without spaces and pictures, letters as Unicode writes them at their simplest."""
     text = re.sub("[0-9#*]\ufe0f?\u20e3", "", text)
     clean = latex._JOINS.sub("", latex._EMOJI.sub("", latex._SILENT.sub("", text)))
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", clean))
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", clean)).replace("’", "'")
 
 
 def decoded(text: str, original: str) -> str:
