@@ -25,7 +25,7 @@ from pipeline.numerals import share_text
 _COLOURS = ["#0072B2", "#F0E442", "#D55E00", "#56B4E9", "#000000", "#CC79A7", "#009E73", "#E69F00"]
 _HATCHES = ["", "///", "---", "xxx", "\\\\\\", "++", "|||", "//"]  # lines only: dots and rings make an SVG three times as large
 _GREYS = ["#8C8C8C", "#FFFFFF", "#595959", "#E0E0E0", "#262626", "#BFBFBF", "#737373", "#F2F2F2"]
-_NAMES, _LABEL = 0.36, 0.55  # of a printed figure's width: what names of bars and what an axis's label may take
+_NAMES, _LABEL = 0.36, 0.6  # of a printed figure's width: what names of bars and what an axis's label may take
 _TWO_PANELS = 6.0  # inches, from which groups of bars have room in two panels
 _TOLD = 3  # of the largest values, so many in a description
 

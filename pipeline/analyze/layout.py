@@ -83,10 +83,10 @@ SCREEN = Layout()
 def broken(text: str, most: int) -> str:
     """Break a text into lines of at most `most` columns: at spaces, behind strokes and hyphens, and within a word that is longer.
 
-    Nothing but spaces is lost, and `n = 12` stays in one line. A wide character (Chinese, Japanese, Korean) takes two columns.
+    Nothing but spaces is lost; `n = 12` and `95 %` stay in one line. A wide character (Chinese, Japanese, Korean) takes two columns.
     """
     wide = "\0"  # a column more, for as long as lines are measured
-    kept = re.sub(r"\bn = (?=\d)", lambda n: n[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    kept = re.sub(r"\bn = (?=\d)|(?<=\d) (?=%)", lambda n: n[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     spread = "".join(wide + c if unicodedata.east_asian_width(c) in "WF" else c for c in kept)
     lines = wrap(spread.replace("/", "/\1 "), max(most, 4))  # a break that is no space
     return "\n".join(lines).replace("\1 ", "").replace("\1", "").replace(wide, "").replace("\N{NO-BREAK SPACE}", " ")
@@ -95,7 +95,7 @@ def broken(text: str, most: int) -> str:
 def legend_below(figure: Figure, axes: Axes, layout: Layout, title: str | None = None) -> None:
     """Put the legend of a panel below the figure, in as many columns as have room."""
     handles, names = axes.get_legend_handles_labels()
-    for columns in (4, 3, 2, 1):
+    for columns in sorted({-(-len(names) // rows) for rows in range(-(-len(names) // 4), len(names) + 1)}, reverse=True):
         shown = [layout.broken(name, 0.85 / columns) if columns == 1 else name for name in names]
         legend = figure.legend(handles, shown, title=title, loc="outside lower center", ncols=columns, frameon=False)
         figure.draw_without_rendering()

@@ -17,6 +17,7 @@ from pipeline.errors import RedefectError
         ('User "fork" (n = 278)', ['User "fork"', "(n = 278)"]),
         ("Incomprehensibilities", ["Incomprehensibi", "lities"]),
         ("数据预处理错误数据预处理错误", ["数据预处理错误", "数据预处理错误"]),
+        ("in short, a 95 % interval", ["in short, a", "95 % interval"]),
         ("Other", ["Other"]),
     ],
 )
