@@ -83,7 +83,7 @@ SCREEN = Layout()
 def broken(text: str, most: int) -> str:
     """Break a text into lines of at most `most` columns: at spaces, behind strokes and hyphens, and within a word that is longer.
 
-    Nothing but spaces is lost; `n = 12` and `95 %` stay in one line. A wide character (Chinese, Japanese, Korean) takes two columns.
+    Nothing but spaces is lost; `n = 12` and `95 %` stay in one line. A wide character (Chinese, Japanese) takes two columns.
     """
     wide = "\0"  # a column more, for as long as lines are measured
     kept = re.sub(r"\bn = (?=\d)|(?<=\d) (?=%)", lambda n: n[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
