@@ -21,6 +21,7 @@ from pipeline.annotate.coefficients import COEFFICIENTS
 from pipeline.documents import read_text
 from pipeline.errors import RedefectError
 from pipeline.export.latex import prose
+from pipeline.numerals import NumberKind, interval_text, written
 from pipeline.openstudy import OpenStudy
 from pipeline.taxonomy import Taxonomy
 
@@ -235,6 +236,7 @@ def _corpus(study: OpenStudy) -> Iterator[Number]:
     }
     for key, (count, unit, meaning) in counts.items():
         yield Number(f"corpus.{key}", _count(count), count, meaning, unit)
+    yield Number("corpus.date-of-data", study.date_of_data, study.date_of_data, "the day of the latest time in the data")
     digest = study.study.digest[:12]
     yield Number("version.redefect", pipeline.__version__, pipeline.__version__, "the version of ReDefect")
     yield Number("version.study-file", digest, digest, "the first digits of the study file's SHA-256")
@@ -255,9 +257,11 @@ def _crosstab(t: Crosstab) -> Iterator[Number]:
     yield Number(f"{key}.n", _count(t.n), t.n, f"{what}: defects with an answer to both", "defects")
     if not math.isnan(test.chi2):
         about = f"{what}: test of independence"
-        yield Number(f"{key}.chi-square", f"{test.chi2:.1f}", test.chi2, f"{about}, Pearson's statistic", "", t.n)
+        yield Number(f"{key}.chi-square", written(test.chi2, "statistic"), test.chi2, f"{about}, Pearson's statistic", "", t.n)
         yield Number(f"{key}.freedom", str(test.freedom), test.freedom, f"{about}, degrees of freedom", "", t.n)
-        yield Number(f"{key}.p", test.p_bound, test.p, f"{about}, p of {test.permutations} permutations, with its sign", "", t.n)
+        p = written(test.p, "p")
+        p = p if p.startswith("<") else f"= {p}"
+        yield Number(f"{key}.p", p, test.p, f"{about}, p of {test.permutations} permutations, with its sign", "", t.n)
         yield from _coefficient(f"{key}.v", f"{what}: Cramer's V", test.v, test.v_low, test.v_high, t.n)
     for cell in _rows(t.cells):
         of = f"{what}: {cell.column_label} among {cell.row_label}"
@@ -315,22 +319,23 @@ def _counted(key: str, what: str, count: int, n: int, row: Any) -> Iterator[Numb
 
 
 def _share(key: str, what: str, row: Any, n: int) -> Number:
-    interval = f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
-    return Number(key, f"{100 * row.share:.1f} %", row.share, what, "share", int(n), row.low, row.high, interval)
+    interval = interval_text(row.low, row.high, "share")
+    return Number(key, f"{written(row.share, 'share')} %", row.share, what, "share", int(n), row.low, row.high, interval)
 
 
 def _coefficient(key: str, what: str, value: float, low: float, high: float, n: int) -> Iterator[Number]:
     """Yield a coefficient where it is defined, with its interval where it has one."""
-    if math.isnan(value):
-        return
-    if math.isnan(low):
-        yield Number(key, f"{value:.2f}", value, what, "coefficient", n)
-    else:
-        yield Number(key, f"{value:.2f}", value, what, "coefficient", n, low, high, f"[{low:.2f}, {high:.2f}]")
+    kind: NumberKind = "coefficient"
+    if not math.isnan(value):
+        without = math.isnan(low)
+        interval = interval_text(low, high, kind)
+        yield Number(
+            key, written(value, kind), value, what, kind, n, None if without else low, None if without else high, interval
+        )
 
 
 def _count(n: int) -> str:
-    return f"{n:,}"
+    return written(n, "count")
 
 
 def _value(text: str) -> float | str:
