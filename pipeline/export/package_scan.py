@@ -32,7 +32,7 @@ _OF_OUR_FILES: tuple[BasePlugin, ...] = (
     Base64HighEntropyString(), BasicAuthDetector(), HexHighEntropyString(), IPPublicDetector(), JwtTokenDetector(),
     KeywordDetector(), NpmDetector(), OpenAIDetector(), TelegramBotTokenDetector(),
 )  # fmt: skip
-"""Those of detect-secrets that take any checksum or number for a secret, or the square of a hostile text's length: for our files."""
+"""Those of detect-secrets that take any checksum for a secret, or the square of a hostile text's length: for our files."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGESTS = {"digest", "study_digest", "inputs"}

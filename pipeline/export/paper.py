@@ -166,7 +166,7 @@ def _otherwise(tables: Mapping[str, Table]) -> list[dict[str, str]]:
     ]
 
 
-def _pairs(charts: Mapping[str, Chart]) -> list[list[str]]:
+def _pairs(charts: Mapping[str, Chart]) -> list[list[Latex]]:
     """Return the names of charts in pairs to stand beside each other, the highest first, so that little room is lost."""
     names = [Latex(name) for name in sorted(charts, key=lambda name: (-charts[name].get_figheight(), name))]
     return [names[at : at + 2] for at in range(0, len(names), 2)]

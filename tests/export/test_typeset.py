@@ -75,7 +75,10 @@ def test_without_latex_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPat
         ("Overfull \\hbox (0.9pt too wide) in paragraph at lines 1--2\n", None),
         ("Underfull \\hbox (badness 10000) in paragraph\nPackage hyperref Warning: Token not allowed in a PDF string\n", None),
         ("LaTeX Warning: There were undefined references.\n", None),
-        ("(./a.tex (./b/c.tex\nOverfull \\vbox (9pt too high)\n", "Overfull \\vbox (9pt too high) (the file read last is b/c.tex)"),
+        (
+            "(./a.tex (./b/c.tex\nOverfull \\vbox (9pt too high)\n",
+            "Overfull \\vbox (9pt too high) (the file read last is b/c.tex)",
+        ),
         ("! LaTeX Error: File `siunitx.sty' not found.\n", "! LaTeX Error: File `siunitx.sty' not found."),
         ("LaTeX Warning: Label `a' multiply defined.\n", "LaTeX Warning: Label `a' multiply defined."),
         (
