@@ -74,7 +74,8 @@ def test_the_study_of_a_package_needs_no_file_outside_of_it(
     original: OpenStudy = demo if name == "demo" else request.getfixturevalue("published")
     study = read_study(folder / "study" / "data" / "studies" / f"{name}.toml")
     packaged = OpenStudy(study, Store(str(original.study.database)))
-    assert_frame_equal(packaged.findings(), original.findings())
+    if name == "demo":  # the published study's take long, and are held against each other where packages are imported
+        assert_frame_equal(packaged.findings(), original.findings())
     assert packaged.checklist() == original.checklist()
     assert all(study.themes_path(source).is_file() for source in study.codings)
 
@@ -163,17 +164,16 @@ def test_a_new_package_takes_the_place_of_the_old_one_and_the_archive_holds_the_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo-data", "demo-data.zip"]
 
 
-def test_a_package_that_would_hold_a_secret_is_not_written_and_the_secret_not_told(
-    redefect: Run, root: Path, demo: OpenStudy
-) -> None:
+def test_a_package_that_would_hold_a_secret_is_refused_and_the_secret_not_told(demo: OpenStudy, root: Path) -> None:
     database = copy_store(demo, root)
     secret = "ghp_" + "0aB9" * 9
-    with sqlite3.connect(database) as store:
-        store.execute("UPDATE label SET value = ? WHERE id = 1", [secret])
-    told = redefect("dataset", expect=1).stderr
-    assert "nothing was written: tables/labels.csv, row" in told
-    assert secret not in told
-    assert not (root / "data" / "build" / "demo" / "dataset").exists()
+    with sqlite3.connect(database) as copy:
+        copy.execute("UPDATE label SET value = ? WHERE id = 1", [secret])
+    store = Store(str(database))
+    with pytest.raises(RedefectError, match="nothing was written: tables/labels.csv, row") as told:
+        make_package(store, demo.study)
+    store.close()
+    assert secret not in str(told.value)
 
 
 def test_a_study_of_which_nothing_is_stored_has_no_package(demo: OpenStudy, store: Store) -> None:
