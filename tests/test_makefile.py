@@ -90,3 +90,8 @@ def test_a_study_of_machine_labels_is_classified_after_its_import(checkout: Path
     assert stages(checkout, "STUDY=denchmark-cv")[:2] == ["import study", "classify"]
     assert stages(checkout, "notebooks", "STUDY=denchmark-cv") == ["import study", "classify", "notebooks"]
     assert "classify" not in stages(checkout, "notebooks")
+
+
+def test_a_data_package_follows_the_import_and_where_machines_label_the_classifier(checkout: Path) -> None:
+    assert stages(checkout, "dataset") == ["collect", "select issues", "import study", "dataset"]
+    assert stages(checkout, "dataset", "STUDY=denchmark-cv") == ["import study", "classify", "dataset"]
