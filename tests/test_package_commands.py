@@ -11,6 +11,7 @@ import pytest
 from conftest import CHECKOUT, Run
 from packages import summed, write_package, zipped
 
+from pipeline import packaging
 from pipeline.collect.github.client import Client
 from pipeline.collect.json_lines import read_json_lines
 from pipeline.crawling import Crawl, wish_of
@@ -20,6 +21,7 @@ from pipeline.export.threads import json_lines
 from pipeline.importing import import_study
 from pipeline.openstudy import OpenStudy, open_study
 from pipeline.package_import import import_package
+from pipeline.packaging import make_package
 from pipeline.replica import Replica, World
 from pipeline.store import read
 from pipeline.store.session import Store
@@ -50,13 +52,12 @@ def test_an_imported_package_gives_the_same_package_and_all_that_analyses_read(
     request: pytest.FixtureRequest, tmp_path: Path, study: str, with_text: bool
 ) -> None:
     original: OpenStudy = request.getfixturevalue(study)
-    package = write_package(original, tmp_path / "first", with_text=with_text)
-    imported = import_package(package, tmp_path / "root")
+    facts, files = make_package(original._store, original.study, with_text=with_text)
+    folder, archive = packaging.write_package(tmp_path / "first", facts, files)
+    imported = import_package(folder if with_text else archive, tmp_path / "root")
     opened = open_study(str(imported.study.path))
-    again = write_package(opened, tmp_path / "second", with_text=with_text)
-    assert {name: (again / name).read_bytes() for name in files_in(again)} == {
-        name: (package / name).read_bytes() for name in files_in(package)
-    }
+    again, files_again = make_package(opened._store, opened.study, with_text=with_text)
+    assert (again.name, files_again) == (imported.name, files)
     for frame in ("defects", "issues", "labels", "ratings", "said"):
         mine, other = getattr(opened, frame), getattr(original, frame)
         texts = [] if with_text or frame not in ("defects", "issues") else ["title"]
