@@ -1,7 +1,7 @@
 """An article of a study: methods and results, with all its tables and figures, and every number read from the data."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,8 +12,7 @@ from pipeline.analyze.findings import DIFFERS
 from pipeline.analyze.results import Distribution
 from pipeline.errors import RedefectError
 from pipeline.export.figures import to_pdf
-from pipeline.export.latex import STYLE_FILE, style_file
-from pipeline.export.latex import text as latex_text
+from pipeline.export.latex import STYLE_FILE, prose, style_file
 from pipeline.export.numbers import Number, numbers, to_json, to_latex
 from pipeline.export.table import Table
 from pipeline.export.tables import study_tables
@@ -64,12 +63,12 @@ def paper(study: OpenStudy) -> dict[str, bytes]:
     if study.defects.empty:
         raise RedefectError(f"Study '{study.study.name}' has no labelled defects yet, so that there is nothing to write of.")
     tables = {table.name: table for table in study_tables(study) if len(table.frame)}
-    set_ = {name: table.to_bytes("latex") for name, table in tables.items()}
+    written = {name: table.to_bytes("latex") for name, table in tables.items()}
+    turned = {name for name, content in written.items() if b"{sideways" in content or b"{landscape}" in content}
     wide = {figure.name for figure in study.study.figures}
     charts = {name: study.figure(name, layout("a4", 2 if name in wide else 1)) for name in study.figure_names}
     found = numbers(study)
-    context = _context(study, tables, charts, found)
-    context["in_the_text"] = [name for name in _IN_THE_TEXT if b"{sideways" not in set_.get(name, b"")]
+    context = _context(study, tables, charts, found) | _places(tables, turned)
     files = {
         "article.tex": _written("article.tex.jinja", context),
         "references.bib": _written("references.bib.jinja", {"version": __version__}),
@@ -77,7 +76,7 @@ def paper(study: OpenStudy) -> dict[str, bytes]:
         "numbers.json": to_json(study.study.name, found),
         STYLE_FILE: style_file(),
     }
-    files |= {f"tables/{name}.tex": content for name, content in set_.items()}
+    files |= {f"tables/{name}.tex": content for name, content in written.items()}
     return files | {f"figures/{name}.pdf": to_pdf(chart) for name, chart in charts.items()}
 
 
@@ -96,7 +95,6 @@ def _context(
 
     facets = {facet.id: facet.title for facet in study.taxonomy.defect_facets}
     distributions = [_most_frequent(study.distribution(wanted.facet)) for wanted in described.distributions]
-    parts = _parts(tables)
     return {
         "study": described,
         "taxonomy": study.taxonomy.title,
@@ -109,8 +107,6 @@ def _context(
         "otherwise": _otherwise(tables),
         "challenges": study.interviews.challenge_counts().to_dict("records"),
         "coders": [source.coders for source in described.codings],
-        "parts": parts,
-        "headings": {part: heading for part, (heading, _) in _PARTS.items()},
         "figures": [Latex(figure.name) for figure in described.figures],
         "pairs": _pairs({name: chart for name, chart in charts.items() if name.startswith("distribution-")}),
         "charts": charts,
@@ -120,12 +116,14 @@ def _context(
     }
 
 
-def _parts(tables: Iterable[str]) -> dict[str, list[str]]:
+def _places(tables: Iterable[str], turned: Collection[str]) -> dict[str, Any]:
+    """Return which table belongs to which part, those in the text first, and those that are turned last; and parts' headings."""
+    in_the_text = [name for name in _IN_THE_TEXT if name not in turned]
     parts: dict[str, list[str]] = {part: [] for part in _PARTS}
-    for name in tables:
+    for name in sorted(tables, key=lambda name: (name not in in_the_text, name in turned)):
         part = next(part for part, (_, beginnings) in _PARTS.items() if name.startswith(beginnings))
         parts[part].append(Latex(name))
-    return parts
+    return {"parts": parts, "in_the_text": in_the_text, "headings": {part: heading for part, (heading, _) in _PARTS.items()}}
 
 
 def _criteria(study: Study) -> list[str]:
@@ -177,7 +175,7 @@ def _written(template: str, context: Mapping[str, Any]) -> bytes:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, Latex) else latex_text(str(value))
+    return value if isinstance(value, Latex) else prose(str(value))
 
 
 def _references(names: Sequence[str], kind: str) -> Latex:

@@ -11,7 +11,7 @@ from conftest import make_root
 from pypdf import PdfReader
 
 from pipeline.errors import RedefectError
-from pipeline.export.latex import text as latex_text
+from pipeline.export.latex import prose
 from pipeline.export.paper import paper
 from pipeline.export.typeset import DEBIAN_PACKAGES, typeset
 from pipeline.files import write_folder
@@ -69,7 +69,7 @@ def test_no_number_of_the_data_is_typed_into_the_text(hostile: OpenStudy, files:
     article = files["article.tex"].decode()
     text = article[article.index(r"\begin{abstract}") : article.index(r"\bibliographystyle")]
     for told in (hostile.study.title, hostile.study.description):  # the study file's own words
-        text = text.replace(latex_text(told), "")
+        text = text.replace(prose(told), "")
     text = re.sub(r"one after the other:.*?Issues that its sources", "", text, flags=re.DOTALL)
     text = re.sub(
         r"\\(?:ref|label|input|includegraphics|redefectalt|cite[pt])\{.*?\}|\\caption\{.*\}|\\setlength.*",
