@@ -147,7 +147,9 @@ def _names(option: str) -> list[str]:
 
 @export_app.command("figures")
 def export_figures(
-    venue: Annotated[str | None, typer.Option(help="For print: ieee, acm, springer, lncs or a4; else for a screen.")] = None,
+    venue: Annotated[
+        str | None, typer.Option(help="For print: ieee, acm, springer, springer-small, lncs or a4; else for a screen.")
+    ] = None,
     columns: Annotated[int, typer.Option(help="Over how many columns of the venue's page: 1 or 2.")] = 1,
     figure: Annotated[list[str] | None, typer.Option(help="Only this figure; may be repeated.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Without colours.")] = False,

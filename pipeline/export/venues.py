@@ -48,6 +48,8 @@ VENUES = {
         # Springer, artwork guidelines for journals of two columns: 84 and 174 mm wide, up to 234 mm high with the caption,
         # letters of 8 to 12 points, no titles in figures.
         Venue("springer", 84 / _INCH_MM, 174 / _INCH_MM, 215 / _INCH_MM, 8),
+        # The same for small journals, such as Empirical Software Engineering: one column of 119 mm, figures up to 195 mm high.
+        Venue("springer-small", 119 / _INCH_MM, 119 / _INCH_MM, 180 / _INCH_MM, 8),
         # Springer, Lecture Notes in Computer Science, authors' guidelines and llncs: one column, 122 x 193 mm, letters of 6
         # points at least. Here they have 7, and the caption 18 mm.
         Venue("lncs", 122 / _INCH_MM, 122 / _INCH_MM, 175 / _INCH_MM, 7),

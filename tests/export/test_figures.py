@@ -7,6 +7,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from itertools import combinations
 from pathlib import Path
@@ -201,11 +202,48 @@ def test_in_print_a_title_is_left_to_the_caption_which_figures_tex_has_with_a_de
     assert r"75.7\%" in text
 
 
+def test_latex_takes_what_figures_tex_says_and_figures_as_they_are(drawn: Drawn, tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not here")
+    chart = drawn("figure-05", VENUES["ieee"].layout(1))
+    chart.title += r" & 50 % _of_ #1 {a} \b ~ ^"
+    for name, content in figure_files({"figure-05": chart}).items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "paper.tex").write_text(PAPER, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "Overfull" not in run.stdout
+    (width,) = re.findall(r"^width ([0-9.]+)pt$", run.stdout, re.MULTILINE)
+    assert float(width) == pytest.approx(252, abs=0.01)
+
+
+def test_what_taxonomies_call_their_categories_is_shown_as_it_is(demo: OpenStudy, tmp_path: Path) -> None:
+    odd = ["a $x$ & <b>", r"\alpha_1 #%", "Größe {}", "~^"]
+    counted = demo.distribution("stage")
+    chart = bars(replace(counted, frame=counted.frame.assign(label=odd)), VENUES["ieee"].layout(2))
+    texts = ["".join(text.itertext()) for text in ET.fromstring(to_svg(chart)).iter(f"{SVG}text")]
+    assert set(odd) <= set(texts)
+    assert set(" ".join(odd).split()) <= {unescape(word) for word, *_ in words(to_pdf(chart), tmp_path)}
+
+
 def test_a_number_is_left_out_of_a_part_of_a_bar_that_is_narrower(drawn: Drawn) -> None:
     narrow, wide = (drawn("figure-05", Layout(width, 9, 8, 8)).axes[0] for width in (2.0, 6.5))
     there = [[text.get_text() for text in axes.texts if text.get_text()] for axes in (narrow, wide)]
     assert sorted(there[1], key=int) == ["1", "1", "1", "10", "16", "16", "26", "81"]
     assert set(there[0]) == {"10", "16", "26", "81"}
+
+
+PAPER = r"""
+\documentclass{article}
+\usepackage[textwidth=252pt]{geometry}
+\usepackage{graphicx}
+\input{figures}
+\begin{document}
+\begin{figure}\includegraphics[alt={\FigureZeroFiveAlt}]{figure-05}\caption{\FigureZeroFiveCaption}\end{figure}
+\newsavebox\drawn\savebox\drawn{\includegraphics{figure-05}}\typeout{width \the\wd\drawn}
+\end{document}
+"""
 
 
 _BOTH = """

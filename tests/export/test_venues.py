@@ -26,7 +26,9 @@ def test_without_a_venue_a_figure_is_for_the_screen() -> None:
 
 
 def test_an_unknown_venue_and_a_third_column_are_named() -> None:
-    with pytest.raises(RedefectError, match="There is no venue 'nature'; there are ieee, acm, springer, lncs, a4"):
+    with pytest.raises(
+        RedefectError, match="There is no venue 'nature'; there are ieee, acm, springer, springer-small, lncs, a4"
+    ):
         layout("nature", 1)
     with pytest.raises(RedefectError, match="takes 1 or 2 columns, not 3"):
         layout("ieee", 3)
