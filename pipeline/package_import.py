@@ -49,8 +49,8 @@ def import_package(path: Path, root: Path | None = None, database: str | None = 
     package = read_package(path)
     root = root or Path("data") / "packages" / package.name
     files = _files(package)
-    there = _contents(root)
-    if there and (there != files or not database):  # just its own files: the rows of an import that was killed were not stored
+    there = _holds_just(root, files)  # the rows of an import that was killed were not stored in a database elsewhere
+    if there is None or (there and not database):
         raise RedefectError(f"{root}: there is something in it already; remove it, or give another --folder.")
     with _beside(root) as made:
         for name, content in files.items():
@@ -98,13 +98,20 @@ def _files(package: DataPackage) -> dict[str, bytes]:
     }
 
 
-def _contents(root: Path) -> dict[str, bytes]:
-    """Return the files in a root, by name."""
+def _holds_just(root: Path, files: Mapping[str, bytes]) -> bool | None:
+    """Return whether a root holds exactly these files; False if it holds none, None if it holds anything else."""
     if not root.exists():
-        return {}
+        return False
     if not root.is_dir():
         raise RedefectError(f"{root}: is no folder; give another --folder.")
-    return {found.relative_to(root).as_posix(): found.read_bytes() for found in root.rglob("*") if found.is_file()}
+    count = 0
+    for found in root.rglob("*"):
+        if found.is_symlink() or not found.is_dir():
+            name = found.relative_to(root).as_posix()
+            if name not in files or found.read_bytes() != files[name]:
+                return None
+            count += 1
+    return None if 0 < count < len(files) else count > 0
 
 
 @contextmanager
