@@ -61,7 +61,7 @@ def drawn(demo: OpenStudy) -> Drawn:
 def words(pdf: bytes, folder: Path) -> list[tuple[str, float, float, float, float]]:
     """Return the words of a file with their boxes, in points, as poppler sees them."""
     if shutil.which("pdftotext") is None:
-        pytest.skip("poppler is not here")
+        pytest.skip("poppler is not installed")
     (folder / "figure.pdf").write_bytes(pdf)
     told = subprocess.run(["pdftotext", "-bbox", folder / "figure.pdf", "-"], capture_output=True, text=True, check=True).stdout
     found = re.findall(r'<word xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)</word>', told)
@@ -204,7 +204,7 @@ def test_in_print_a_title_is_left_to_the_caption_which_figures_tex_has_with_a_de
 
 def test_latex_takes_what_figures_tex_says_and_figures_as_they_are(drawn: Drawn, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not here")
+        pytest.skip("pdflatex is not installed")
     chart = drawn("figure-05", VENUES["ieee"].layout(1))
     chart.title += r" & 50 % _of_ #1 {a} \b ~ ^"
     for name, content in figure_files({"figure-05": chart}).items():

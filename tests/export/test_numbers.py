@@ -139,7 +139,7 @@ def squeezed(text: str) -> str:
 @pytest.mark.parametrize(("program", "fonts"), [("pdflatex", ""), ("lualatex", r"\usepackage{fontspec}")])
 def test_latex_prints_each_number_as_json_holds_it(found: dict[str, Number], program: str, fonts: str, tmp_path: Path) -> None:
     if not shutil.which(program) or not shutil.which("pdftotext"):
-        pytest.skip(f"{program} or poppler is not here")
+        pytest.skip(f"{program} or poppler is not installed")
     odd = [Number("odd.minus", "-0.12", -0.12, "50 % of\nall", "", 1234, -0.2, 0.1, "[-0.20, 0.10]")]
     odd += [Number("odd.text", "a & b #1", "a & b #1", "a text"), Number("odd.thousands", "1,234,567", 1234567, "many")]
     listed = [*found.values(), *odd]

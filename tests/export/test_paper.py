@@ -41,7 +41,7 @@ def files(hostile: OpenStudy) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def pdf(files: dict[str, bytes]) -> bytes:
     if not all(map(shutil.which, ("latexmk", "lualatex"))):
-        pytest.skip(f"LaTeX is not here (on Debian: {' '.join(DEBIAN_PACKAGES)})")
+        pytest.skip(f"LaTeX is not installed (on Debian: {' '.join(DEBIAN_PACKAGES)})")
     return typeset(files)
 
 

@@ -145,7 +145,7 @@ def decoded(text: str, original: str) -> str:
 def test_latex_prints_every_title_and_no_line_is_too_long(engine: str, tmp_path: Path) -> None:
     for program in (engine, "pdftotext"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not here")
+            pytest.skip(f"{program} is not installed")
     titles = [title for title in sample(150) if engine == "pdflatex" or len(title) < 600]
     marks = [f"Q{place}" for place in range(len(titles))]
     frame = pd.DataFrame({"from": [f"{m}A" for m in marks], "title": titles, "to": [f"{m}Z" for m in marks], "share": 0.5})

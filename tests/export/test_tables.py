@@ -172,7 +172,7 @@ def test_all_tables_of_a_study_compile_and_nothing_is_too_wide(
     published: OpenStudy, tables: dict[str, Table], tmp_path: Path, engine: str
 ) -> None:
     if shutil.which(engine) is None:
-        pytest.skip(f"{engine} is not here")
+        pytest.skip(f"{engine} is not installed")
     made = files(tables.values() if engine == "lualatex" else study_tables(published), ["latex"])
     log = compile_all(tmp_path, made, engine)
     assert not re.findall(r"^(?:Overfull|Missing character|LaTeX Warning: (?:Ref|Cit|Font)).*", log, re.MULTILINE)

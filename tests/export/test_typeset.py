@@ -13,7 +13,7 @@ PDF = rb"\pdfvariable suppressoptionalinfo 1023 "
 @pytest.fixture(scope="module", autouse=True)
 def _latex() -> None:
     if not all(map(shutil.which, ("latexmk", "lualatex"))):
-        pytest.skip(f"LaTeX is not here (on Debian: {' '.join(DEBIAN_PACKAGES)})")
+        pytest.skip(f"LaTeX is not installed (on Debian: {' '.join(DEBIAN_PACKAGES)})")
 
 
 def _article(body: bytes) -> dict[str, bytes]:
