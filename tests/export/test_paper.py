@@ -71,11 +71,9 @@ def test_no_number_of_the_data_is_typed_into_the_text(hostile: OpenStudy, files:
     for told in (hostile.study.title, hostile.study.description):  # the study file's own words
         text = text.replace(prose(told), "")
     text = re.sub(r"one after the other:.*?Issues that its sources", "", text, flags=re.DOTALL)
-    text = re.sub(
-        r"\\(?:ref|label|input|includegraphics|redefectalt|cite[pt])\{.*?\}|\\caption\{.*\}|\\setlength.*",
-        "",
-        text,
-    )
+    text = text.replace(r"95\,\%", "").replace("SHA-256", "")
+    commands = r"\\(?:ref|label|input|includegraphics|redefectalt|cite[pt])\{.*?\}|\\caption\{.*\}|\\setlength.*"
+    text = re.sub(commands, "", text)
     assert re.findall(r".*\d.*", text) == []
 
 
