@@ -163,10 +163,10 @@ class _Layout:
         return _LINES_OF_A_PAGE if not self.turned else int(0.7 * _LINES_OF_A_PAGE)
 
 
-# By the narrowest pages of one column that papers have: 345 pt, and 548 pt high.
+# By the narrowest pages of one column that papers have, in letters of 10 to 12 points.
 _LAYOUTS = (
-    _Layout("small", 37.0, 1.03), _Layout("footnotesize", 42.0, 1.07), _Layout("footnotesize", 66.0, 1.07, turned=True),
-    _Layout("scriptsize", 76.0, 1.15, turned=True),
+    _Layout("small", 35.0, 1.03), _Layout("footnotesize", 40.0, 1.07), _Layout("footnotesize", 60.0, 1.07, turned=True),
+    _Layout("scriptsize", 74.0, 1.15, turned=True),
 )  # fmt: skip
 _GAP = 1.0
 """Between columns, in em of footnotesize: `\\tabcolsep` of redefect.sty, twice."""
