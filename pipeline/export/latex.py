@@ -165,8 +165,8 @@ class _Layout:
 
 # By the narrowest pages of one column that papers have, in letters of 10 to 12 points.
 _LAYOUTS = (
-    _Layout("small", 35.0, 1.03), _Layout("footnotesize", 40.0, 1.07), _Layout("footnotesize", 60.0, 1.07, turned=True),
-    _Layout("scriptsize", 74.0, 1.15, turned=True),
+    _Layout("small", 35.0, 1.03), _Layout("footnotesize", 40.0, 1.07), _Layout("footnotesize", 66.0, 1.07, turned=True),
+    _Layout("scriptsize", 76.0, 1.15, turned=True),
 )  # fmt: skip
 _GAP = 1.0
 """Between columns, in em of footnotesize: `\\tabcolsep` of redefect.sty, twice."""
@@ -184,11 +184,6 @@ class _Set:
     interval: bool = False
     upright: bool = False
     lengths: Sequence[float] = ()
-
-    @property
-    def comfortable(self) -> float:
-        """What it should have before smaller letters are chosen."""
-        return self.least + 0.25 * (self.natural - self.least) if self.flexible else self.natural
 
     @property
     def flexible(self) -> bool:
@@ -285,11 +280,14 @@ def _set(column: Column, frame: pd.DataFrame, *, paired: bool) -> Iterator[_Set]
 
 
 def _layout(shown: Table, sets: list[_Set]) -> tuple[_Layout, list[_Set]]:
-    """Choose the page on which all columns have room, of the largest letters; headings stand upright if nothing else helps."""
-    for upright in (False, True):
+    """Choose the page on which all columns have room, of the largest letters.
+
+    First texts get a quarter more than they need of what they would like; then what they need; then headings stand upright.
+    """
+    for upright, part in ((False, 0.25), (False, 0.0), (True, 0.0)):
         tried = [of if of.flexible or not upright else replace(of, natural=of.least, upright=True) for of in sets]
         for layout in _LAYOUTS:
-            taken = layout.wider * sum(of.comfortable for of in tried)
+            taken = layout.wider * sum(of.least + part * (of.natural - of.least) if of.flexible else of.natural for of in tried)
             if taken + _GAP * (len(sets) - 1) <= layout.room:
                 return layout, tried
     raise RedefectError(f"Table '{shown.name}' has more columns than a page of a paper holds; choose some with --columns.")
@@ -341,6 +339,7 @@ def _heads(sets: list[_Set], widths: list[str]) -> str:
             cells.append(rf"\multicolumn{{1}}{{{side}}}{{{_head(of.head, of.natural, side)}}}")
         place += 1
     cells[0] = cells[0].replace(r"\multicolumn{1}{", r"\multicolumn{1}{@{}", 1)
+    cells[-1] = re.sub(r"^\\multicolumn\{(\d)\}\{([rlc])\}", r"\\multicolumn{\1}{\2@{}}", cells[-1])  # flush with the rules
     return "\n".join([" & ".join(cells) + r" \\", *(["".join(rules)] if rules else [])])
 
 
