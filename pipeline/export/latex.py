@@ -226,7 +226,7 @@ def table(shown: Table) -> bytes:
         .render(
             name=shown.name,
             caption=text(shown.caption),
-            note=text(" ".join(filter(None, [shown.note, f"Also in the data: {left}." if left else ""]))),
+            note=prose(" ".join(filter(None, [shown.note, f"Also in the data: {left}." if left else ""]))),
             long=_lines(sets, layout) + len(parts) > layout.lines,
             turned=layout.turned,
             size=layout.size,
