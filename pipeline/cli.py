@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from pipeline import __version__
@@ -41,6 +41,7 @@ from pipeline.terminal import (
     print_frame,
     print_plan,
     print_rows,
+    progress_shown,
     table_csv,
 )
 
@@ -722,7 +723,7 @@ def _progress(threads: Iterable["Thread"]) -> Iterator["Thread"]:
         TextColumn("{task.completed} threads, now {task.fields[repository]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+    with progress_shown(*columns) as progress:
         task = progress.add_task("import", total=None, repository="")
         for count, thread in enumerate(threads, start=1):
             if count % 200 == 0:

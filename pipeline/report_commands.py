@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.errors import RedefectError
 from pipeline.terminal import (
-    ERR,
     DatabaseOption,
     FolderOption,
     ModelOption,
@@ -18,6 +17,7 @@ from pipeline.terminal import (
     from_here,
     name_made_folder,
     named_study,
+    progress_shown,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def paper(study: StudyOption = "demo", database: DatabaseOption = None, folder: 
 @contextmanager
 def _watched() -> Iterator["Watch"]:
     columns = (TextColumn("{task.fields[name]}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+    with progress_shown(*columns) as progress:
         task = progress.add_task("notebooks", total=None, name="starting")
         yield lambda name, done, total: progress.update(task, name=name, completed=done, total=total)

@@ -1,12 +1,14 @@
 """What commands share: their options, and how they print and name what they made."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -34,6 +36,20 @@ def named_study(name: str) -> "Study":
     from pipeline.study import find_study, read_study
 
     return read_study(find_study(name))
+
+
+@contextmanager
+def progress_shown(*columns: ProgressColumn) -> Iterator[Progress]:
+    """Give a display of progress that shows itself on a terminal and goes when it is done.
+
+    Elsewhere it is never started: some versions of rich end even one that is disabled with an empty line.
+    """
+    progress = Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True)
+    if not ERR.is_terminal:
+        yield progress
+        return
+    with progress:
+        yield progress
 
 
 def print_frame(title: str, frame: "pd.DataFrame") -> None:
