@@ -86,7 +86,9 @@ def _line(original: str, *, breaks: bool) -> str:
 
 def _word(word: str, *, breaks: bool) -> str:
     """Return a word, which may break if it is long: rather after a sign than between letters."""
-    hyphenated = word.isascii() and word.isalpha() and (word.islower() or word.istitle()) and len(word) <= _LONGEST_HYPHENATED
+    letters = word.lstrip("(").rstrip(").,;:")  # which TeX takes for no part of the word that it hyphenates
+    hyphenated = letters.isascii() and letters.isalpha() and (letters.islower() or letters.istitle())
+    hyphenated = hyphenated and len(word) <= _LONGEST_HYPHENATED
     if not breaks or len(word) <= _LONGEST_WORD or hyphenated:
         return "".join(
             r"\RDn ".join("".join(map(_plain, part)) for part in _LIGATURE.split("".join(run)))
@@ -198,7 +200,8 @@ def table(shown: Table) -> bytes:
     RedefectError
         If it has more columns than a page holds.
     """
-    columns = [c for c in shown.body if not (c.minor and shown.shortened)]
+    empty = [column for column in shown.body if len(shown.frame) and shown.frame[column.name].isna().all()]
+    columns = [column for column in shown.body if not (shown.shortened and (column.minor or column in empty))]
     several = sum(column.interval is not None for column in columns) > 1
     layout, sets = _layout(shown, [made for column in columns for made in _set(column, shown.frame, paired=several)])
     texts = [of for of in sets if of.flexible]
@@ -219,7 +222,7 @@ def table(shown: Table) -> bytes:
         (text(heading), [" & ".join(of.cells[places[label]] for of in sets) for label in part.index])
         for heading, part in shown.parts()
     ]
-    left = ", ".join(column.title.lower() for column in shown.body if column not in columns)
+    left = ", ".join(column.title.lower() for column in shown.body if column not in [*columns, *empty])
     wide = layout.turned or fixed + wish + _GAP * len(sets) > _HALF_A_PAGE
     return (
         _TEMPLATES.get_template("table.tex.j2")

@@ -153,6 +153,14 @@ def test_all_tables_in_all_formats_are_the_same_bytes_each_time(demo: OpenStudy)
     )
 
 
+def test_a_page_does_without_columns_that_hold_nothing_and_breaks_no_word_at_its_comma(tables: dict[str, Table]) -> None:
+    page = tables["raters"].to_bytes("latex").decode()
+    assert tables["raters"].frame["followed"].isna().all()
+    assert "Suggestions" in page
+    assert "Followed" not in page
+    assert r"\RDgroup{independent, demo-a}" in page
+
+
 def compile_all(folder: Path, made: dict[str, bytes], engine: str) -> str:
     """Put tables into a paper, and return what the engine logs in the last of the runs that long tables take."""
     for name, content in made.items():
