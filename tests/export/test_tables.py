@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from pipeline.errors import RedefectError
 from pipeline.export.table import Table, files
-from pipeline.export.tables import defect_table, study_tables
+from pipeline.export.tables import defect_table, study_table, study_tables
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
 
@@ -141,9 +141,12 @@ def test_the_command_writes_one_table_and_lists_all(redefect: Run, root: Path) -
     done = redefect("export", "table", "findings", "-o", "a/findings.tex")
     assert done.stdout == "made a/findings.tex\nmade a/redefect.sty\n"
     assert {path.name for path in (root / "a").iterdir()} == {"findings.tex", "redefect.sty"}
-    said = redefect("export", "table", "nothing", expect=1).stderr
-    assert "Study 'demo' has no table 'nothing'; it has defects, distribution-framework," in said
     assert "its ending tells no format" in redefect("export", "table", "defects", "-o", "a.pdf", expect=1).stderr
+
+
+def test_a_table_that_is_not_there_is_told_with_those_that_are(demo: OpenStudy) -> None:
+    with pytest.raises(RedefectError, match="Study 'demo' has no table 'nothing'; it has defects, distribution-framework,"):
+        study_table(demo, "nothing")
 
 
 def test_all_tables_in_all_formats_are_the_same_bytes_each_time(demo: OpenStudy) -> None:
