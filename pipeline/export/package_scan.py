@@ -98,14 +98,14 @@ class _Scan:
         known = _words_of_the_house().union(*map(_words, of_study))
         self._logins = {login for login in map(str.casefold, logins) if login not in known and not login.isdigit()}
         self._nobody = Pseudonymiser(b"")
-        self._clean: set[int] = set()
+        self._clean: set[tuple[Field | None, str, str]] = set()
 
     def findings(self) -> Iterator[str]:
         for name, table in self._tables.items():
             for column in table.column_names:
                 field = _FIELDS.get((name.rpartition(".")[0], column))
                 for value in _values(table[column], disarmed=name.endswith(".csv")):
-                    if (known := hash((column, value))) not in self._clean:
+                    if (known := (field, column, value)) not in self._clean:
                         kinds = self._in_cell(value, column, field)
                         if not kinds:
                             self._clean.add(known)
