@@ -1,0 +1,172 @@
+"""Issue events in Parquet, parted by a hash of their repository and by the month of their files: bucket=07/month=2021-02.
+
+All events of a repository are in one bucket, so that buckets are worked on one by one, or each on another machine. What a
+partition holds is told by its events alone: each once, sorted; neither their order nor the processes that read them change a byte.
+
+On their way there, the events of each hour are staged in one file (Arrow IPC), in batches of a bucket each; `merge` then writes a
+partition from the batches of its bucket in all hours, and from what the partition held before.
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from pipeline.collect.gharchive.events import SCHEMA, Event, from_table, to_table
+from pipeline.collect.gharchive.threads import Rebuilt, rebuild
+from pipeline.files import explained
+
+BUCKETS = 64
+_BATCH = 20_000
+_ROW_GROUP = 20_000
+_SORTED_BY: list[tuple[str, Literal["ascending", "descending"]]] = [
+    (name, "ascending") for name in ("repository_id", "repository", "number", "at", "event", "digest")
+]
+_BUCKET = re.compile(r"bucket=(\d+)")
+
+
+def bucket_of(repository_id: int | None, repository: str) -> int:
+    """Return the bucket of a repository: CRC-32 of its number in decimal, or of its name (case folded) if that is not known."""
+    key = str(repository_id) if repository_id is not None else repository.casefold()
+    return zlib.crc32(key.encode()) % BUCKETS
+
+
+def stage(events: Iterable[Event], path: Path) -> None:
+    """Write the events of an hour to a file, which is there when all are in it; in memory is a batch at a time."""
+    coming = iter(events)
+    known: dict[tuple[int | None, str], int] = {}
+    with _whole(path) as part, pa.OSFile(str(part), "wb") as file:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(file, SCHEMA, options=options) as writer:
+            while batch := list(islice(coming, _BATCH)):
+                buckets = np.empty(len(batch), dtype=np.int64)
+                for i, event in enumerate(batch):
+                    key = (event.repository_id, event.repository)
+                    if key not in known:
+                        known[key] = bucket_of(*key)
+                    buckets[i] = known[key]
+                order = np.argsort(buckets, kind="stable")
+                table = to_table([batch[i] for i in order]).combine_chunks()
+                ends = np.searchsorted(buckets[order], np.arange(BUCKETS + 1)).tolist()
+                whole = table.to_batches()[0]
+                for begin, end in pairwise(ends):  # batch i is of bucket i modulo their number
+                    writer.write_batch(whole.slice(begin, end - begin))
+
+
+def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None:
+    """Add what is staged of a bucket to its partition of a month; to do so twice changes nothing."""
+    path = partition(folder, bucket, month)
+    tables = [pq.read_table(path, schema=SCHEMA, partitioning=None)] if path.exists() else []
+    for file in staged:
+        with pa.memory_map(str(file)) as source:
+            reader = pa.ipc.open_file(source)
+            batches = [reader.get_batch(i) for i in range(bucket, reader.num_record_batches, BUCKETS)]
+            tables += [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
+    if not tables:
+        return
+    table = pa.concat_tables(tables)
+    table = table.take(pc.sort_indices(table, sort_keys=_SORTED_BY))
+    digests = table.column("digest").combine_chunks()
+    table = table.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(digests[1:], digests[:-1])]))
+    with _whole(path) as part:
+        pq.write_table(
+            table.combine_chunks(),
+            part,
+            compression="zstd",
+            row_group_size=_ROW_GROUP,
+            use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]
+            write_statistics=["repository_id", "repository", "at"],
+            store_schema=False,
+        )
+
+
+def partition(folder: Path, bucket: int, month: str) -> Path:
+    """Return the path of a partition."""
+    return folder / f"bucket={bucket:02}" / f"month={month}" / "part-0.parquet"
+
+
+def buckets(folder: Path) -> list[int]:
+    """Return the buckets in which there are events, in order."""
+    return sorted(int(match[1]) for path in folder.glob("bucket=*") if (match := _BUCKET.fullmatch(path.name)))
+
+
+def rows(folder: Path, month: str) -> int:
+    """Return how many events the partitions of a month hold."""
+    return sum(pq.read_metadata(path).num_rows for path in folder.glob(f"bucket=*/month={month}/part-0.parquet"))
+
+
+def repositories(folder: Path, bucket: int) -> pa.Table:
+    """Return the names of a bucket's repositories, those of before a renaming, too.
+
+    Returns
+    -------
+    `repository_id`, `repository`, `last` (when it last had that name), `events`; sorted.
+    """
+    table = _dataset(folder, bucket).to_table(columns=["repository_id", "repository", "at"])
+    found = table.group_by(["repository_id", "repository"]).aggregate([("at", "max"), ("at", "count")])
+    found = found.rename_columns({"at_max": "last", "at_count": "events"})
+    return found.sort_by([("repository_id", "ascending"), ("repository", "ascending")])
+
+
+def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -> pa.Table:
+    """Return events of a bucket (`events.SCHEMA`), of all its months: all, or those of which an expression is true."""
+    return _dataset(folder, bucket).to_table(filter=which)
+
+
+def rebuild_bucket(folder: Path, bucket: int, at_once: int = 100_000) -> Iterator[Rebuilt]:
+    """Rebuild the threads of all repositories of a bucket, in the order of their numbers.
+
+    Parameters
+    ----------
+    at_once
+        How many events to hold in memory, if no single repository has more.
+    """
+    known = repositories(folder, bucket)
+    counts = known.group_by("repository_id").aggregate([("events", "sum")]).sort_by("repository_id").to_pylist()
+    number = pc.field("repository_id")
+    first, held = None, 0
+    for i, row in enumerate(counts):
+        if row["repository_id"] is None:
+            continue
+        first = row["repository_id"] if first is None else first
+        held += row["events_sum"]
+        following = counts[i + 1] if i + 1 < len(counts) else None
+        if following is None or following["repository_id"] is None or held + following["events_sum"] > at_once:
+            table = read_events(folder, bucket, (number >= first) & (number <= row["repository_id"]))
+            yield from sorted(rebuild(from_table(table)), key=lambda rebuilt: rebuilt.repository_id or 0)
+            first, held = None, 0
+    if any(row["repository_id"] is None for row in counts):
+        yield from rebuild(from_table(read_events(folder, bucket, number.is_null())))
+
+
+def _dataset(folder: Path, bucket: int) -> ds.Dataset:
+    paths = sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
+    return ds.dataset([str(path) for path in paths], schema=SCHEMA, format="parquet")
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that gets its name when it is whole."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            part.chmod(0o644)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
