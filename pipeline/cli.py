@@ -24,6 +24,7 @@ from pipeline import __version__
 from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
 from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
+from pipeline.gharchive_commands import collect_gharchive, replica_gharchive
 from pipeline.interview_commands import interviews_app
 from pipeline.package_commands import dataset, import_package, rehydrate
 from pipeline.report_commands import notebooks, paper, report
@@ -57,8 +58,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="From issue trackers to the tables of a paper.")
 import_app = typer.Typer(no_args_is_help=True, help="Bring issues and labels into the store, all or nothing.")
 select_app = typer.Typer(no_args_is_help=True, help="Draw what to label from what the store holds.")
-replica_app = typer.Typer(no_args_is_help=True, help="Serve issue threads on loopback as GitHub would.")
+collect_app = typer.Typer(invoke_without_command=True)
+replica_app = typer.Typer(no_args_is_help=True, help="Give issue threads as GitHub would: on loopback, or as an archive.")
 benchmark_app = typer.Typer(no_args_is_help=True, help="Train and score on public benchmarks.")
+app.add_typer(collect_app, name="collect")
 app.add_typer(import_app, name="import")
 app.add_typer(annotate_app, name="annotate")
 app.command("codebook")(codebook)
@@ -73,6 +76,8 @@ app.command("paper")(paper)
 app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
+collect_app.command("gharchive")(collect_gharchive)
+replica_app.command("gharchive")(replica_gharchive)
 app.add_typer(replica_app, name="replica")
 app.add_typer(benchmark_app, name="benchmark")
 
@@ -179,8 +184,9 @@ def import_threads_(
     _print_report(report, f"Imported: {path.name}")
 
 
-@app.command("collect")
+@collect_app.callback()
 def collect(
+    context: typer.Context,
     study: StudyOption = "demo",
     repository: Annotated[
         list[str] | None, typer.Option(help="Only this repository (owner/name), of the study or not; may be repeated.")
@@ -199,6 +205,8 @@ def collect(
     Tokens come from REDEFECT_GITHUB_TOKENS (several, separated by commas), GITHUB_TOKEN or GH_TOKEN, the API's address from
     GITHUB_API_URL.
     """
+    if context.invoked_subcommand is not None:
+        return
     from pipeline.collect.github.archive import Archive
     from pipeline.collect.github.budget import tokens_from
     from pipeline.collect.github.client import ADDRESS_VARIABLE, DEFAULT_ADDRESS, Client, Patience

@@ -251,6 +251,13 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
         )
 
 
+def updates(connection: Connection, repository: str) -> dict[int, datetime]:
+    """Return when issues of a repository were last updated on the tracker, by number; those of which it is known."""
+    query = select(_ISSUE.number, _ISSUE.updated_at).select_from(_TABLES["issue"])
+    query = _in_repositories(query, [repository]).where(_ISSUE.updated_at.is_not(None))
+    return {row.number: row.updated_at for row in connection.execute(query)}
+
+
 def texts(connection: Connection) -> pd.DataFrame:
     """Return which threads there are, a row a thread: `repository`, `number`, the repository's `kind`, and `created_at`."""
     query = select(_NAME, _ISSUE.number, _REPOSITORY.kind, _ISSUE.created_at).select_from(_TABLES["issue"])

@@ -212,9 +212,7 @@ def _number(value: int | str | None, largest: int = _LARGEST) -> int | None:
         return None
     if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
         value = int(value)
-    if type(value) is not int:
-        raise TypeError("has a number that is none")
-    if not 0 <= value <= largest:
+    if type(value) is not int or not 0 <= value <= largest:
         raise ValueError("has a number that GitHub gives to nothing")
     return value
 

@@ -5,6 +5,7 @@ breaks off, what can be read is read. Hours are named in UTC; those before 2015 
 """
 
 import calendar
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,7 @@ _LONGEST_LINE = 100_000_000
 """Bytes; the longest that GitHub's API gives have some 25 million, and what is longer would only fill the memory."""
 _MARKS = (b'IssuesEvent"', b'IssueCommentEvent"')
 _GZIP = b"\x1f\x8b"
+_UNPACKING_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub says that it is an instance
 
 
 class Hour(NamedTuple):
@@ -94,6 +96,8 @@ class AmissError(Exception):
 class UnreachableError(AmissError):
     """The server of an hour's file cannot be reached."""
 
+    words = "cannot be fetched"
+
 
 class Source(Protocol):
     """Where hourly files come from."""
@@ -101,6 +105,10 @@ class Source(Protocol):
     @property
     def tries(self) -> int:
         """How often to ask for a file that comes whole and is broken."""
+        ...
+
+    def changed(self, hour: Hour, size: int, trailer: str) -> bool:
+        """Tell whether an hour's file is there now, and is not the broken one that was read before."""
         ...
 
     def fetched(self, hour: Hour) -> AbstractContextManager[Path]:
@@ -113,6 +121,11 @@ class Folder:
 
     path: Path
     tries: int = 1
+
+    def changed(self, hour: Hour, size: int, trailer: str) -> bool:
+        """Look at its length and at its end."""
+        path = self.path / hour.file
+        return path.is_file() and identity(path) != (size, trailer)
 
     @contextmanager
     def fetched(self, hour: Hour) -> Iterator[Path]:
@@ -136,6 +149,10 @@ class Server:
     attempts: int = 8
     first_wait: float = 1.0
     timeout: float = 60.0
+
+    def changed(self, hour: Hour, size: int, trailer: str) -> bool:
+        """Take it for possible."""
+        return True
 
     @contextmanager
     def fetched(self, hour: Hour) -> Iterator[Path]:
@@ -172,7 +189,7 @@ class Server:
             gained = (path.stat().st_size if path.exists() else 0) - have
             failures = 1 if gained > _PIECE else failures + 1
             if failures >= self.attempts:
-                raise UnreachableError(f"cannot be fetched ({problem})")
+                raise UnreachableError(f"{UnreachableError.words} ({problem})")
             time.sleep(patience.wait(failures))
 
 
@@ -247,9 +264,19 @@ def read_events(path: Path, tally: Tally, longest_line: int = _LONGEST_LINE) -> 
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return "is no JSON"
     if isinstance(error, KeyError):
         return f"has no key {str(error)[:40]}"
-    return str(error).split(":")[0][:80] if type(error) in (ValueError, TypeError) else f"is no event ({type(error).__name__})"
+    return str(error).partition(":")[0][:80] if type(error) is ValueError else f"is no event ({type(error).__name__})"
+
+
+def identity(path: Path) -> tuple[int, str]:
+    """Return a file's length in bytes, and its last eight: in gzip CRC-32 and length of what it holds, in hexadecimal."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 8))
+        return size, file.read(8).hex()
 
 
 def unpacked(path: Path, tally: Tally) -> Iterator[bytes]:
@@ -280,7 +307,7 @@ def unpacked(path: Path, tally: Tally) -> Iterator[bytes]:
                     yield piece
             if not unpacker.eof:
                 tally.broken = "breaks off"
-    except isal_zlib.IsalError:
+    except _UNPACKING_ERROR:
         tally.broken = "is damaged"
     except OSError as error:
         tally.broken = f"cannot be read ({error.strerror})"

@@ -1,7 +1,7 @@
 """Issue events in Parquet, parted by a hash of their repository and by the month of their files: bucket=07/month=2021-02.
 
 All events of a repository are in one bucket, so that buckets are worked on one by one, or each on another machine. What a
-partition holds is told by its events alone: each once, sorted; neither their order nor the processes that read them change a byte.
+partition holds is told by its events alone: each once, sorted; neither their order nor who read them changes a byte.
 
 On their way there, the events of each hour are staged in one file (Arrow IPC), in batches of a bucket each; `merge` then writes a
 partition from the batches of its bucket in all hours, and from what the partition held before.
@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
@@ -124,29 +124,30 @@ def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -
     return _dataset(folder, bucket).to_table(filter=which)
 
 
-def rebuild_bucket(folder: Path, bucket: int, at_once: int = 100_000) -> Iterator[Rebuilt]:
-    """Rebuild the threads of all repositories of a bucket, in the order of their numbers.
+def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 100_000) -> Iterator[Rebuilt]:
+    """Rebuild the threads of a bucket's repositories, in the order of their numbers.
 
     Parameters
     ----------
+    only
+        The numbers of the repositories to rebuild; None for all, those without a number, too.
     at_once
         How many events to hold in memory, if no single repository has more.
     """
-    known = repositories(folder, bucket)
-    counts = known.group_by("repository_id").aggregate([("events", "sum")]).sort_by("repository_id").to_pylist()
+    known = repositories(folder, bucket).group_by("repository_id").aggregate([("events", "sum")]).sort_by("repository_id")
     number = pc.field("repository_id")
-    first, held = None, 0
-    for i, row in enumerate(counts):
-        if row["repository_id"] is None:
-            continue
-        first = row["repository_id"] if first is None else first
-        held += row["events_sum"]
-        following = counts[i + 1] if i + 1 < len(counts) else None
-        if following is None or following["repository_id"] is None or held + following["events_sum"] > at_once:
-            table = read_events(folder, bucket, (number >= first) & (number <= row["repository_id"]))
+    chosen: list[int] = []
+    held = 0
+    for row in [*known.to_pylist(), {"repository_id": None, "events_sum": at_once}]:
+        if chosen and held + row["events_sum"] > at_once:
+            within = (number >= chosen[0]) & (number <= chosen[-1])  # whole groups of rows are passed over by this
+            table = read_events(folder, bucket, within if only is None else within & number.isin(chosen))
             yield from sorted(rebuild(from_table(table)), key=lambda rebuilt: rebuilt.repository_id or 0)
-            first, held = None, 0
-    if any(row["repository_id"] is None for row in counts):
+            chosen, held = [], 0
+        if row["repository_id"] is not None and (only is None or row["repository_id"] in only):
+            chosen.append(row["repository_id"])
+            held += row["events_sum"]
+    if only is None:
         yield from rebuild(from_table(read_events(folder, bucket, number.is_null())))
 
 
