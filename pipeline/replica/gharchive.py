@@ -496,8 +496,8 @@ _WORDS = [
     "release",
 ]
 _OTHERS = {  # their shares among the events that are not of issues, about, and how much text they hold, in words
-    "PushEvent": (58, 90), "CreateEvent": (15, 8), "PullRequestEvent": (9, 2600), "WatchEvent": (7, 2), "DeleteEvent": (4, 3),
-    "PullRequestReviewEvent": (2.5, 2300), "PullRequestReviewCommentEvent": (2, 2400), "ForkEvent": (1.5, 600),
+    "PushEvent": (58, 90), "CreateEvent": (15, 8), "PullRequestEvent": (9, 1900), "WatchEvent": (7, 2), "DeleteEvent": (4, 3),
+    "PullRequestReviewEvent": (2.5, 1900), "PullRequestReviewCommentEvent": (2, 1900), "ForkEvent": (1.5, 600),
     "ReleaseEvent": (0.6, 300), "GollumEvent": (0.2, 30), "MemberEvent": (0.2, 90),
 }  # fmt: skip
 
@@ -509,7 +509,7 @@ def _others(seed: int) -> tuple[list[bytes], list[float]]:
     lines, weights = [], []
     for kind, (share, words) in _OTHERS.items():
         for _ in range(40):
-            text = [" ".join(chance.choices(_WORDS, k=12)) for _ in range(max(1, int(words * chance.uniform(0.3, 1.7) / 12)))]
+            text = [" ".join(chance.choices(_WORDS, k=30)) for _ in range(max(1, int(words * chance.uniform(0.3, 1.7) / 30)))]
             login = f"{chance.choice(_WORDS)}-{chance.randrange(10**5)}"
             payload = {
                 "sha": f"{chance.getrandbits(160):040x}",
