@@ -136,8 +136,9 @@ def replica_gharchive(
     def write_all(found: Iterable["Thread"]) -> None:
         with tempfile.TemporaryDirectory(dir=output, prefix=".spool") as spool:
             made = write_archive(
-                found, output, hours, spool=Path(spool), copies=copies, seed=seed, issue_share=issue_share, flaws=flaws, jobs=jobs
-            )
+                found, output, hours[0].time, len(hours), spool=Path(spool), copies=copies, seed=seed, issue_share=issue_share,
+                flaws=flaws, jobs=jobs,
+            )  # fmt: skip
         typer.echo(
             f"{made.threads:,} threads in {made.issue_events:,} of {made.events:,} events; {made.files:,} files, "
             f"{made.bytes:,} bytes."

@@ -12,7 +12,7 @@ import random
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import orjson
 
-from pipeline.collect.gharchive.files import Hour
 from pipeline.errors import RedefectError
 from pipeline.files import explained, write
 from pipeline.processes import Workers
@@ -110,7 +109,8 @@ class Made:
 class _Plan:
     spool: Path
     output: Path
-    hours: tuple[Hour, ...]
+    begin: datetime
+    hours: int
     copies: int
     span: int
     seed: int
@@ -120,13 +120,14 @@ class _Plan:
 
     def shift(self, copy: int) -> int:
         """Return by how many seconds the events of a copy are later than those of the first."""
-        return 0 if copy == 0 else (len(self.hours) * 3600 - self.span) * copy // (self.copies - 1)
+        return 0 if copy == 0 else (self.hours * 3600 - self.span) * copy // (self.copies - 1)
 
 
 def write_archive(
     threads: Iterable[Thread],
     output: Path,
-    hours: list[Hour],
+    begin: datetime,
+    hours: int,
     *,
     spool: Path,
     copies: int = 1,
@@ -139,8 +140,8 @@ def write_archive(
 
     Parameters
     ----------
-    hours
-        Of the period; before 2015 events have the form that they had then, without texts.
+    begin, hours
+        The period: its first hour, in UTC, and how many it has. Before 2015 events have the form of then, without texts.
     spool
         An empty folder on the same disk, for as much text as the events of the threads have once.
     copies
@@ -149,11 +150,11 @@ def write_archive(
         The share of events that are of issues or comments; about 0.12 in GH Archive. 1 leaves all others out.
     """
     flaws = flaws or Flaws()
-    span = len(hours) * 3600 if copies == 1 else len(hours) * 1800
-    plan = _Plan(spool, output, tuple(hours), copies, span, seed, issue_share, flaws, hours[-1].day.year < 2015)
+    span = hours * (3600 if copies == 1 else 1800)
+    plan = _Plan(spool, output, begin, hours, copies, span, seed, issue_share, flaws, begin.year < 2015)
     count = _write_spool(plan, threads)
     with Workers(jobs) as workers:
-        done = list(workers.map(partial(_write_hour, plan), range(len(hours))))
+        done = list(workers.map(partial(_write_hour, plan), range(hours)))
     return Made(
         sum(size > 0 for _, _, size in done), sum(n for n, _, _ in done), sum(n for _, n, _ in done), count * copies,
         sum(size for _, _, size in done),
@@ -223,7 +224,8 @@ def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
     chance = _chance(plan.seed, f"hour/{which}")
     fate = chance.random()
     flaws = plan.flaws
-    path = plan.output / plan.hours[which].file
+    hour = plan.begin + timedelta(hours=which)
+    path = plan.output / f"{hour:%Y-%m-%d}-{hour.hour}.json.gz"
     if (fate := fate - flaws.missing) < 0:
         return 0, 0, 0
     if (fate := fate - flaws.pages) < 0:
@@ -250,7 +252,6 @@ def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
 
 def _issue_lines(plan: _Plan, which: int) -> Iterator[tuple[int, bytes]]:
     index, text = _spooled(plan.spool)
-    begin = datetime(*plan.hours[0].day.timetuple()[:3], plan.hours[0].hour, tzinfo=UTC)
     width = len(str(plan.copies - 1)) if plan.copies > 1 else 0
     for copy in range(plan.copies):
         shift = plan.shift(copy)
@@ -260,7 +261,7 @@ def _issue_lines(plan: _Plan, which: int) -> Iterator[tuple[int, bytes]]:
             at = recorded + shift
             line = text[offset : offset + length].tobytes()
             line = line.replace(_OWNER, owner).replace(_ID, digits).replace(_OLD, b"-before" if old else b"")
-            yield at, line.replace(_TIME, _stamp(begin + timedelta(seconds=at), plan.timeline))
+            yield at, line.replace(_TIME, _stamp(plan.begin + timedelta(seconds=at), plan.timeline))
 
 
 def _stamp(at: datetime, timeline: bool) -> bytes:
@@ -375,7 +376,9 @@ class _Writer:
             payload = {"action": action, "issue": issue["id"], "number": thread.number}
             if comment is not None:
                 payload = {"comment_id": comment["id"], "issue_id": issue["id"]}
-            place = f"/issues/{thread.number}".encode() + (b"" if comment is None else b"#issuecomment-" + comment["id"].contents)
+            place = f"/issues/{thread.number}".encode() + (
+                b"" if comment is None else b"#issuecomment-" + orjson.dumps(comment["id"])
+            )
             line = {
                 "created_at": _raw(b'"' + _TIME + b'"'),
                 "payload": payload,
@@ -527,8 +530,7 @@ def _others(seed: int) -> tuple[list[bytes], list[float]]:
 
 def _other_lines(plan: _Plan, which: int, count: int, chance: random.Random) -> Iterator[tuple[int, bytes]]:
     lines, weights = _others(plan.seed)
-    begin = datetime(*plan.hours[0].day.timetuple()[:3], plan.hours[0].hour, tzinfo=UTC)
-    stamps = [_stamp(begin + timedelta(seconds=which * 3600 + second), plan.timeline) for second in range(3600)]
+    stamps = [_stamp(plan.begin + timedelta(seconds=which * 3600 + second), plan.timeline) for second in range(3600)]
     for number, line in enumerate(chance.choices(lines, weights, k=count)):
         second = int(3600 * chance.random())
         identified = line.replace(_ID, b"%d" % (which * 10**8 + number), 1)

@@ -7,7 +7,7 @@ they were then. From October 2025 on some files are all but empty: GH Archive lo
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -83,9 +83,7 @@ class Event(NamedTuple):
     digest: bytes
 
 
-MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
-"""What `parse_line` raises of a line that is no event."""
-
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 _KINDS = {"IssuesEvent": "issue", "IssueCommentEvent": "comment"}
 _NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _PLACE = re.compile(r"/(?:issues|pull)/([0-9]{1,10})(?:#|$)")
@@ -96,22 +94,34 @@ _UNKNOWN_ISSUE = (None,) * 10
 _UNKNOWN_COMMENT = (None,) * 5
 
 
-def parse_line(line: bytes) -> list[Event]:
+def parse_line(line: bytes, malformed: Callable[[str], None]) -> list[Event]:
     """Read the issue events of a line: one, or none if it is of another type; several if events were glued together.
 
-    Raises
-    ------
-    ValueError, TypeError, KeyError, AttributeError, ArithmeticError
-        If the line is no JSON, or an event that should name its issue does not: see `MALFORMED`.
+    Parameters
+    ----------
+    malformed
+        Is told what is wrong with the line, or with a part of it, that should be such an event.
     """
     try:
         event = _parse(line)
-    except orjson.JSONDecodeError:
+    except orjson.JSONDecodeError as error:
         parts = [part for part in _SEAM.split(line) if part.strip()]
-        if len(parts) == 1 and parts[0] == line:
-            raise
-        return [event for part in parts if (event := _parse(part)) is not None]
+        if parts == [line]:
+            malformed(_reason(error))
+            return []
+        return [event for part in parts for event in parse_line(part, malformed)]
+    except _MALFORMED as error:
+        malformed(_reason(error))
+        return []
     return [] if event is None else [event]
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, orjson.JSONDecodeError):
+        return "is no JSON"
+    if isinstance(error, KeyError):
+        return f"has no key {str(error)[:40]}"
+    return str(error).partition(":")[0][:80] if type(error) is ValueError else f"is no event ({type(error).__name__})"
 
 
 def _parse(line: bytes) -> Event | None:

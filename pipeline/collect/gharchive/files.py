@@ -5,20 +5,20 @@ breaks off, what can be read is read. Hours are named in UTC; those before 2015 
 """
 
 import calendar
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from isal import isal_zlib
 
 from pipeline import __version__
-from pipeline.collect.gharchive.events import MALFORMED, Event, parse_line
+from pipeline.collect.gharchive.events import Event, parse_line
 from pipeline.errors import RedefectError
 from pipeline.files import explained
 
@@ -42,6 +42,11 @@ class Hour(NamedTuple):
 
     day: date
     hour: int
+
+    @property
+    def time(self) -> datetime:
+        """When it begins, if its name is in UTC."""
+        return datetime(self.day.year, self.day.month, self.day.day, self.hour, tzinfo=UTC)
 
     @property
     def name(self) -> str:
@@ -254,21 +259,9 @@ class Tally:
 def read_events(path: Path, tally: Tally, longest_line: int = _LONGEST_LINE) -> Iterator[Event]:
     """Yield the events of issues and of comments on them, in the order of an hourly file; all others are passed over unread."""
     for line, number in _candidates(unpacked(path, tally), tally, longest_line):
-        try:
-            events = parse_line(line)
-        except MALFORMED as error:
-            tally.count_malformed(number, _reason(error))
-        else:
-            tally.events += len(events)
-            yield from events
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return "is no JSON"
-    if isinstance(error, KeyError):
-        return f"has no key {str(error)[:40]}"
-    return str(error).partition(":")[0][:80] if type(error) is ValueError else f"is no event ({type(error).__name__})"
+        events = parse_line(line, partial(tally.count_malformed, number))
+        tally.events += len(events)
+        yield from events
 
 
 def identity(path: Path) -> tuple[int, str]:

@@ -77,6 +77,8 @@ def read_manifest(folder: Path) -> dict[str, HourRecord]:
         except (ValueError, TypeError):
             raise RedefectError(f"{path}:{number}: is no line of a manifest; remove {folder} and collect again.") from None
         records[record.file] = record
+    if lines[-1]:
+        rewrite(folder, records.values())  # or the next line would be glued to what was cut off
     return records
 
 

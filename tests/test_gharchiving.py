@@ -1,0 +1,265 @@
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from archives import line, make, often, present
+from conftest import CHECKOUT, Run, contents
+from scripted import Heard, Reply, scripted
+from served import thread
+
+from pipeline.collect.gharchive import partitions
+from pipeline.collect.gharchive.files import Folder, Server, hours_between
+from pipeline.collect.gharchive.manifest import read_manifest
+from pipeline.errors import RedefectError
+from pipeline.gharchiving import collect_hours, repository_names, store_threads
+from pipeline.importing import read_threads
+from pipeline.replica.gharchive import LOSSY, Flaws, archived
+from pipeline.store import read
+from pipeline.store.session import Store
+from pipeline.thread import Thread
+
+DAY = hours_between("2021-01-01", "2021-01-01")
+THREADS = [thread(number, f"acme/part{number % 5}", comments=number % 4, fix=None) for number in range(1, 61)]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day with all flaws, lossy ones, too."""
+    folder = tmp_path_factory.mktemp("archive")
+    make(THREADS, folder, hours=24, issue_share=0.5, flaws=often(lossy=True), seed=3)
+    return folder
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
+    folder = tmp_path_factory.mktemp("collected")
+    collect_hours(folder, DAY, Folder(archive), jobs=1)
+    return folder
+
+
+def test_missing_and_broken_hours_are_flaws_and_the_rest_is_read(archive: Path, tmp_path: Path) -> None:
+    report = collect_hours(tmp_path, DAY, Folder(archive), jobs=1)
+    amiss = {flaw.what for flaw in report.flaws if "malformed" not in flaw.what}
+    assert {"is missing", "is no gzip file", "breaks off"} <= amiss
+    assert report.hours == report.read == 24
+    assert report.events > 100
+    assert report.repeated > 0
+    assert report.malformed > 0
+
+
+def test_to_collect_again_reads_only_what_was_amiss_and_changed(archive: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for path in archive.iterdir():
+        (files / path.name).write_bytes(path.read_bytes())
+    events = tmp_path / "events"
+    first = collect_hours(events, DAY, Folder(files), jobs=1)
+    before = everything(events)
+    again = collect_hours(events, DAY, Folder(files), jobs=1)
+    assert (again.read, again.events, again.repeated) == (0, first.events, first.repeated)
+    assert everything(events) == before
+    missing = next(hour for hour in DAY if not (files / hour.file).exists())
+    (files / missing.file).write_bytes(gzip.compress(line(present(31, repo={"id": 10**6, "name": "acme/late"}))))
+    third = collect_hours(events, DAY, Folder(files), jobs=1)
+    assert (third.read, third.events) == (1, first.events + 1)
+    anew = tmp_path / "anew"
+    collect_hours(anew, DAY, Folder(files), jobs=1)
+    assert everything(anew) == everything(events)
+
+
+def test_the_bytes_do_not_depend_on_processes_or_on_the_order_of_hours(archive: Path, collected: Path, tmp_path: Path) -> None:
+    collect_hours(tmp_path / "two", DAY, Folder(archive), jobs=2)
+    for hours in (DAY[12:], DAY[:5], DAY):
+        collect_hours(tmp_path / "parts", hours, Folder(archive), jobs=1)
+    assert everything(tmp_path / "two") == everything(collected)
+    assert everything(tmp_path / "parts") == everything(collected)
+
+
+def test_a_killed_collection_goes_on_to_the_same_bytes(archive: Path, collected: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from pipeline.gharchiving import collect_hours; "
+        "from pipeline.collect.gharchive.files import *; "
+        f"collect_hours(Path({str(tmp_path)!r}), hours_between('2021-01-01', '2021-01-01'), Folder(Path({str(archive)!r})), 1, "
+        "lambda record: print(record.file, flush=True))"
+    )
+    for lines in (3, 9, 24):
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=CHECKOUT, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(lines):
+                process.stdout.readline()
+            if lines == 24:  # by now it is bringing events into their partitions
+                deadline = time.monotonic() + 20
+                while not list(tmp_path.glob("bucket=*")) and time.monotonic() < deadline:
+                    time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+    with (tmp_path / "manifest.jsonl").open("a") as manifest:
+        manifest.write('{"file": "2021-01-01-')  # as a power cut may leave it
+    collect_hours(tmp_path, DAY, Folder(archive), jobs=1)
+    assert everything(tmp_path) == everything(collected)
+
+
+def test_over_http_with_faults_the_bytes_are_those_of_the_folder(archive: Path, collected: Path, tmp_path: Path) -> None:
+    count = 0
+
+    def answer(heard: Heard) -> Reply:
+        nonlocal count
+        count += 1
+        path = archive / heard.path.lstrip("/")
+        if not path.exists():
+            return Reply(404, b"<Error/>")
+        if count % 5 == 0:
+            return Reply(503)
+        content = path.read_bytes()
+        if count % 3 == 0 and "range" not in heard.headers:
+            return Reply(200, content[: len(content) // 2], {"Content-Length": str(len(content)), "Connection": "close"})
+        begin = int(heard.headers.get("range", "bytes=0-")[6:-1])
+        if begin == 0:
+            return Reply(200, content)
+        if begin >= len(content):
+            return Reply(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+        return Reply(206, content[begin:], {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"})
+
+    with scripted(answer) as web:
+        report = collect_hours(tmp_path, DAY, Server(web.url, tmp_path / "incoming", first_wait=0.001), jobs=1)
+    assert report.hours == 24
+    ours, theirs = everything(tmp_path), everything(collected)
+    theirs["manifest.jsonl"] = theirs["manifest.jsonl"].replace(b"is missing", b"is missing (the server answers 404)")
+    assert ours == theirs
+
+
+def test_without_any_hour_or_server_the_command_ends_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RedefectError, match="no hour could be read .2021-01-01-0.json.gz is missing"):
+        collect_hours(tmp_path / "a", DAY[:2], Folder(tmp_path), jobs=1)
+    with scripted(Reply(500)) as web, pytest.raises(RedefectError, match="run the same command again when the server answers"):
+        server = Server(web.url, tmp_path / "incoming", attempts=2, first_wait=0.001)
+        collect_hours(tmp_path / "b", DAY, server, jobs=1)
+
+
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+    with pytest.raises(RedefectError, match="manifest.jsonl:1: is no line of a manifest"):
+        read_manifest(tmp_path)
+
+
+def test_all_events_of_a_repository_are_in_one_bucket_and_few_are_held_at_a_time(collected: Path) -> None:
+    buckets = partitions.buckets(collected)
+    ids = [set(partitions.read_events(collected, bucket).column("repository_id").to_pylist()) for bucket in buckets]
+    assert sum(map(len, ids)) == len(set().union(*ids)) == 5
+    at_once = [list(partitions.rebuild_bucket(collected, bucket)) for bucket in buckets]
+    assert [list(partitions.rebuild_bucket(collected, bucket, at_once=1)) for bucket in buckets] == at_once
+    assert {partitions.bucket_of(7, ""), partitions.bucket_of(None, "Acme/anvil")} == {
+        42,
+        partitions.bucket_of(None, "acme/ANVIL"),
+    }
+
+
+def lossless(folder: Path, threads: list[Thread], **options: object) -> Path:
+    make(threads, folder / "files", hours=24, flaws=Flaws().without(*LOSSY), **options)
+    collect_hours(folder / "events", DAY, Folder(folder / "files"), jobs=1)
+    return folder / "events"
+
+
+def test_the_threads_of_listed_repositories_are_stored_once_under_the_name_that_is_listed(store: Store, tmp_path: Path) -> None:
+    events = lossless(tmp_path, THREADS, seed=1)
+    report = store_threads(store, events, ["acme/part1", "ACME/Part2", "acme/absent"])
+    assert (report.threads.added, report.places) == (24, {"acme/absent": "no event of it was collected"})
+    with store.reading() as connection:
+        stored = list(read.threads(connection))
+    wanted = [archived(t) for t in THREADS if t.repository in ("acme/part1", "acme/part2")]
+    wanted = [t.model_copy(update={"repository": t.repository.replace("acme/part2", "ACME/Part2")}) for t in wanted]
+    assert sorted(stored, key=lambda t: t.number) == wanted
+    again = store_threads(store, events, ["acme/part1", "ACME/Part2", "acme/absent"])
+    assert (again.threads.added, again.threads.changed, again.threads.unchanged) == (0, 0, 24)
+
+
+def test_what_the_store_knows_better_stays(store: Store, tmp_path: Path) -> None:
+    from pipeline.store import write
+
+    later = THREADS[0].model_copy(update={"title": "Later", "updated_at": datetime(2030, 1, 1, tzinfo=UTC)})
+    with store.writing() as connection:
+        write.put_threads(connection, [later], "crawl")
+    report = store_threads(store, lossless(tmp_path, THREADS[:5]), [later.repository])
+    assert (report.older, report.threads.total) == (1, 0)
+    with store.reading() as connection:
+        assert [t.title for t in read.threads(connection)] == ["Later"]
+
+
+def test_a_listed_name_stands_for_the_repository_that_had_it_last(store: Store, tmp_path: Path) -> None:
+    def event(number: int, repository: int, name: str, hour: int) -> bytes:
+        return line(
+            present(number, id=str(number), repo={"id": repository, "name": name}, created_at=f"2021-01-01T0{hour}:00:00Z")
+        )
+
+    files = tmp_path / "files"
+    files.mkdir()
+    lines = [
+        event(1, 1, "acme/anvil", 1),
+        event(2, 1, "acme/hammer", 3),
+        event(3, 2, "acme/anvil", 2),
+        event(4, 3, "acme/tongs", 2),
+    ]
+    (files / DAY[0].file).write_bytes(gzip.compress(b"\n".join(lines)))
+    collect_hours(tmp_path / "events", DAY[:1], Folder(files), jobs=1)
+    report = store_threads(store, tmp_path / "events", ["acme/anvil"])
+    with store.reading() as connection:
+        assert [(t.repository, t.number) for t in read.threads(connection)] == [("acme/anvil", 3)]
+    report = store_threads(store, tmp_path / "events", ["acme/hammer"])
+    assert report.threads.added == 2
+    assert report.places == {}
+
+
+def test_a_file_of_repositories_is_read_line_by_line() -> None:
+    assert repository_names("acme/anvil\n\n# all of them\nacme/tongs # hot\n", "x") == ["acme/anvil", "acme/tongs"]
+    with pytest.raises(RedefectError, match="x:2: 'anvil' is no owner/name"):
+        repository_names("acme/anvil\nanvil\n", "x")
+    with pytest.raises(RedefectError, match="x: lists no repository"):
+        repository_names("\n", "x")
+
+
+def test_the_commands_make_an_archive_and_collect_it(redefect: Run, root: Path) -> None:
+    files, period = root / "hours", ["--from", "2021-01-01", "--to", "2021-01-01", "--jobs", "1"]
+    made = redefect(
+        "replica", "gharchive", "data/demo/threads", "-o", files, *period, "--without", "lossy", "--issue-share", "0.9"
+    )
+    assert "168 threads in" in made.stdout
+    done = redefect("collect", "gharchive", "--folder", files, *period)
+    assert "made data/build/demo/gharchive/manifest.jsonl" in done.stdout
+    with Store(str(root / "data/build/demo/redefect.sqlite")).reading() as connection:
+        stored = {(t.repository, t.number): t for t in read.threads(connection)}
+    demo = [archived(t) for t in read_threads(root / "data/demo/threads", print)]
+    assert stored == {(t.repository, t.number): t for t in demo}
+    before = contents(root / "data/build/demo/redefect.sqlite")
+    redefect("collect", "gharchive", "--folder", files, *period)
+    assert contents(root / "data/build/demo/redefect.sqlite") == before
+    assert (
+        "no hour could be read" in redefect("collect", "gharchive", "--folder", root, *period, "--output", "x", expect=1).stderr
+    )
+    assert "There is no flaw 'x'" in redefect(
+        "replica", "gharchive", "data/demo/threads", "-o", files, *period, "--without", "x", expect=1
+    ).stderr  # fmt: skip
+
+
+def test_threads_of_denchmark_come_back(denchmark: Path, tmp_path: Path) -> None:
+    from itertools import islice
+
+    threads = list(islice(read_threads(denchmark, lambda _: None), 400))
+    events = lossless(tmp_path, threads, copies=2)
+    found = {
+        (t.repository, t.number): t
+        for bucket in partitions.buckets(events)
+        for repository in partitions.rebuild_bucket(events, bucket)
+        for t in repository.threads
+    }
+    assert found == {(t.repository, t.number): t for copy in range(2) for t in (archived(t, copy) for t in threads)}
