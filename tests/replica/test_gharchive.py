@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,8 @@ def test_before_2015_events_have_the_form_of_then(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_each_flaw_shows_when_it_alone_is_there(tmp_path: Path, flaw: str) -> None:
-    make(THREADS, tmp_path / "right", flaws=Flaws.none(), hours=12)
-    only = Flaws.none().without(*FLAWS)
-    make(THREADS, tmp_path / "wrong", flaws=Flaws(**{name: 0.5 * (name == flaw) for name in FLAWS}), hours=12)
-    assert only == Flaws.none()
+    make(THREADS, tmp_path / "right", flaws=Flaws.none())
+    make(THREADS, tmp_path / "wrong", flaws=replace(Flaws.none(), **{flaw: 0.9}))
     assert files(tmp_path / "wrong") != files(tmp_path / "right")
 
 
