@@ -48,11 +48,12 @@ def collect_gharchive(
 
     The same command goes on where it was stopped. What is amiss is listed in flaws.csv beside the events.
     """
+    from pipeline.collect.gharchive.collection import collect_hours
     from pipeline.collect.gharchive.files import ADDRESS, Folder, Server, hours_between
     from pipeline.documents import read_text
     from pipeline.errors import RedefectError
     from pipeline.files import write
-    from pipeline.gharchiving import collect_hours, repository_names, store_threads
+    from pipeline.gharchiving import repository_names, store_threads
     from pipeline.store.session import Store, database_url
 
     if folder is not None and url is not None:
