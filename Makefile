@@ -9,7 +9,7 @@ READY  := .venv/ready
 
 # What each stage is made of: a change there runs it again, and all that follows.
 STORE_CODE    := $(wildcard pipeline/*.py pipeline/store/*.py pipeline/store/migrations/versions/*.py pipeline/collect/*.py \
-                   pipeline/collect/github/*.py pipeline/annotate/*.py)
+                   pipeline/collect/github/*.py pipeline/collect/gharchive/*.py pipeline/annotate/*.py)
 REPLICA_CODE  := $(wildcard pipeline/replica/*)
 ANALYSIS_CODE := $(wildcard pipeline/analyze/*.py pipeline/chapters/*.py pipeline/export/*.py)
 CRAWL_demo    := data/build/demo/sample.csv
@@ -20,7 +20,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-gharchive bench-classify bench-prevalence bench-label-errors stress-crawl clean
 
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -170,6 +170,9 @@ bench-crawl: $(READY) $(PEERS)/perceval/ready $(PEERS)/github-to-sqlite/ready ##
 
 bench-memory: $(READY) ## measure a crawl's peak memory on a replica's repository of 100,000 issues
 	$(BIN)/python tests/benchmarks/crawl_memory.py
+
+bench-gharchive: $(READY) ## read GH Archive's files beside zcat and jq (takes more when ../shared is there)
+	$(BIN)/python tests/benchmarks/gharchive.py
 
 $(PEERS)/fasttext-wheel/ready: PEER := fasttext-wheel==0.9.2 'numpy<2'
 bench-classify: $(READY) $(PEERS)/fasttext-wheel/ready ## classify all of Denchmark beside fastText and spaCy (needs ../shared)

@@ -1,4 +1,4 @@
-"""Read GH Archive's files beside `zcat | jq`, in turn, each in processes of its own: `python tests/benchmarks/gharchive.py`.
+"""Read GH Archive's files beside `zcat | jq`, in turn, each in processes of its own: `make bench-gharchive`.
 
 The files are generated from Denchmark's threads (or those of the demo), an event of issues to seven others, as in the real ones;
 without malformed lines, at which jq would stop. jq only finds the events; `collect` parses them and writes them as Parquet.
@@ -22,7 +22,7 @@ from pipeline.thread import Thread
 SHARED = Path(os.environ.get("REDEFECT_SHARED", Path(__file__).parents[3] / "shared"))
 DENCHMARK = SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz"
 DEMO = Path(__file__).parents[2] / "data" / "demo" / "threads"
-ROUNDS = 3
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 HOURS = 16
 THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
 FILTER = 'jq -c \'select(.type=="IssuesEvent" or .type=="IssueCommentEvent")\''

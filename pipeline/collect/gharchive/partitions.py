@@ -47,7 +47,7 @@ def stage(events: Iterable[Event], path: Path) -> None:
     coming = iter(events)
     known: dict[tuple[int | None, str], int] = {}
     with _whole(path) as part, pa.OSFile(str(part), "wb") as file:
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
         with pa.ipc.new_file(file, SCHEMA, options=options) as writer:
             while batch := list(islice(coming, _BATCH)):
                 buckets = np.empty(len(batch), dtype=np.int64)
