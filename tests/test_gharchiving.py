@@ -255,3 +255,19 @@ def test_threads_of_denchmark_come_back(denchmark: Path, tmp_path: Path) -> None
         for t in repository.threads
     }
     assert found == {(t.repository, t.number): t for copy in range(2) for t in (archived(t, copy) for t in threads)}
+
+
+def test_two_collections_do_not_work_in_one_folder(archive: Path, tmp_path: Path) -> None:
+    def meanwhile(_: object) -> None:
+        with pytest.raises(RedefectError, match="another collection is at work here"):
+            collect_hours(tmp_path, DAY, Folder(archive), jobs=1)
+
+    assert collect_hours(tmp_path, DAY[:2], Folder(archive), 1, meanwhile).read == 2
+
+
+def test_a_damaged_file_is_named(archive: Path, tmp_path: Path) -> None:
+    collect_hours(tmp_path, DAY[:12], Folder(archive), jobs=1)
+    path = sorted(tmp_path.glob("bucket=*/*/*"))[0]
+    path.write_bytes(b"")
+    with pytest.raises(RedefectError, match=r"part-0.parquet: is damaged; remove .* and run the same command again"):
+        collect_hours(tmp_path, DAY, Folder(archive), jobs=1)

@@ -3,6 +3,7 @@
 A collection can be stopped at any time: the same command goes on where it was, and ends with the same bytes.
 """
 
+import fcntl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -61,12 +62,22 @@ def collect_hours(
     Raises
     ------
     RedefectError
-        If no hour of the period can be read, the server cannot be reached, or a process dies.
+        If no hour of the period can be read, the server cannot be reached, a process dies, or another collection is at work here.
     """
-    report = ArchiveReport(hours=len(hours))
-    records = manifest.read_manifest(folder)
     with explained(folder):
         (folder / _STAGING).mkdir(parents=True, exist_ok=True)
+        lock = (folder / _STAGING / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RedefectError(f"{folder}: another collection is at work here; wait for its end.") from None
+        return _collect(folder, hours, source, jobs, watch)
+
+
+def _collect(folder: Path, hours: list[Hour], source: Source, jobs: int, watch: Callable[[HourRecord], None]) -> ArchiveReport:
+    report = ArchiveReport(hours=len(hours))
+    records = manifest.read_manifest(folder)
     unreachable: list[Flaw] = []
     with Workers(jobs) as workers:
         for month, of_month in groupby(hours, key=lambda hour: hour.month):

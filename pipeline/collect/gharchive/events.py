@@ -240,8 +240,10 @@ def _login(user: Any) -> str | None:
 def _text(text: str | None) -> str | None:
     if text is None:
         return None
+    if not isinstance(text, str):
+        raise ValueError("has a text that is none")
     # As everywhere in the store: a NUL ends a text in PostgreSQL.
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else str.__str__(text)
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def to_table(events: Sequence[Event]) -> pa.Table:

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, from_table, to_table
 from pipeline.collect.gharchive.threads import Rebuilt, rebuild
+from pipeline.errors import RedefectError
 from pipeline.files import explained
 
 BUCKETS = 64
@@ -65,11 +66,20 @@ def stage(events: Iterable[Event], path: Path) -> None:
 
 
 def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None:
-    """Add what is staged of a bucket to its partition of a month; to do so twice changes nothing."""
+    """Add what is staged of a bucket to its partition of a month; to do so twice changes nothing.
+
+    Raises
+    ------
+    RedefectError
+        If a file is damaged, as a power cut may leave it.
+    """
     path = partition(folder, bucket, month)
-    tables = [pq.read_table(path, schema=SCHEMA, partitioning=None)] if path.exists() else []
+    tables = []
+    if path.exists():
+        with _damaged(path, folder):
+            tables.append(pq.read_table(path, schema=SCHEMA, partitioning=None))
     for file in staged:
-        with pa.memory_map(str(file)) as source:
+        with _damaged(file, file), pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
             batches = [reader.get_batch(i) for i in range(bucket, reader.num_record_batches, BUCKETS)]
             tables += [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
@@ -154,6 +164,14 @@ def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = Non
 def _dataset(folder: Path, bucket: int) -> ds.Dataset:
     paths = sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
     return ds.dataset([str(path) for path in paths], schema=SCHEMA, format="parquet")
+
+
+@contextlib.contextmanager
+def _damaged(path: Path, remove: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError):
+        raise RedefectError(f"{path}: is damaged; remove {remove} and run the same command again.") from None
 
 
 @contextlib.contextmanager
