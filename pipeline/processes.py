@@ -1,5 +1,6 @@
 """Work shared among processes of this machine."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -59,6 +60,8 @@ class Workers:
 def _begin_work() -> None:
     """Leave Ctrl-C to the process that gives the work, and end when that one does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    gc.set_threshold(50_000)  # work makes many small values, among which there is no garbage to look for
     parent = multiprocessing.parent_process()
     if parent is not None:
         sentinel = parent.sentinel

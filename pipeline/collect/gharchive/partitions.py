@@ -3,8 +3,8 @@
 All events of a repository are in one bucket, so that buckets are worked on one by one, or each on another machine. What a
 partition holds is told by its events alone: each once, sorted; neither their order nor who read them changes a byte.
 
-On their way there, the events of each hour are staged in one file (Arrow IPC), in batches of a bucket each; `merge` then writes a
-partition from the batches of its bucket in all hours, and from what the partition held before.
+On their way there, the events of each hour are staged in one file (Arrow IPC), batches sorted by bucket; `merge` then writes a
+partition from the rows of its bucket in all hours, and from what the partition held before.
 """
 
 import contextlib
@@ -13,14 +13,13 @@ import re
 import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, from_table, to_table
@@ -28,9 +27,13 @@ from pipeline.collect.gharchive.threads import Rebuilt, rebuild
 from pipeline.errors import RedefectError
 from pipeline.files import explained
 
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
 BUCKETS = 64
 _BATCH = 20_000
 _ROW_GROUP = 20_000
+_STAGED = SCHEMA.append(pa.field("bucket", pa.int32()))
 _SORTED_BY: list[tuple[str, Literal["ascending", "descending"]]] = [
     (name, "ascending") for name in ("repository_id", "repository", "number", "at", "event", "digest")
 ]
@@ -47,22 +50,17 @@ def stage(events: Iterable[Event], path: Path) -> None:
     """Write the events of an hour to a file, which is there when all are in it; in memory is a batch at a time."""
     coming = iter(events)
     known: dict[tuple[int | None, str], int] = {}
-    with _whole(path) as part, pa.OSFile(str(part), "wb") as file:
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with pa.ipc.new_file(file, SCHEMA, options=options) as writer:
-            while batch := list(islice(coming, _BATCH)):
-                buckets = np.empty(len(batch), dtype=np.int64)
-                for i, event in enumerate(batch):
-                    key = (event.repository_id, event.repository)
-                    if key not in known:
-                        known[key] = bucket_of(*key)
-                    buckets[i] = known[key]
-                order = np.argsort(buckets, kind="stable")
-                table = to_table([batch[i] for i in order]).combine_chunks()
-                ends = np.searchsorted(buckets[order], np.arange(BUCKETS + 1)).tolist()
-                whole = table.to_batches()[0]
-                for begin, end in pairwise(ends):  # batch i is of bucket i modulo their number
-                    writer.write_batch(whole.slice(begin, end - begin))
+    with _whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
+        while batch := list(islice(coming, _BATCH)):
+            buckets = np.empty(len(batch), dtype=np.int32)
+            for i, event in enumerate(batch):
+                key = (event.repository_id, event.repository)
+                if key not in known:
+                    known[key] = bucket_of(*key)
+                buckets[i] = known[key]
+            order = np.argsort(buckets, kind="stable")
+            table = to_table([batch[i] for i in order.tolist()])
+            writer.write_table(table.append_column(_STAGED.field("bucket"), pa.array(buckets[order])))
 
 
 def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None:
@@ -81,8 +79,11 @@ def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None
     for file in staged:
         with _damaged(file, file), pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
-            batches = [reader.get_batch(i) for i in range(bucket, reader.num_record_batches, BUCKETS)]
-            tables += [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
+            for i in range(reader.num_record_batches):
+                batch = reader.get_batch(i)  # not copied: only what is taken from it below is read
+                begin, end = np.searchsorted(batch.column("bucket").to_numpy(), [bucket, bucket + 1]).tolist()
+                if begin < end:
+                    tables.append(pa.Table.from_batches([batch.slice(begin, end - begin).select(SCHEMA.names)]))
     if not tables:
         return
     table = pa.concat_tables(tables)
@@ -161,7 +162,9 @@ def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = Non
         yield from rebuild(from_table(read_events(folder, bucket, number.is_null())))
 
 
-def _dataset(folder: Path, bucket: int) -> ds.Dataset:
+def _dataset(folder: Path, bucket: int) -> "ds.Dataset":
+    import pyarrow.dataset as ds  # brings all of pandas, which processes that only read need not wait for
+
     paths = sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
     return ds.dataset([str(path) for path in paths], schema=SCHEMA, format="parquet")
 
