@@ -7,8 +7,8 @@ number of copies. What an issue and its comments say of their times stays; only 
 All other events, and whatever is wrong, are fiction.
 """
 
-import gzip
 import random
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -216,7 +216,7 @@ def _chance(seed: int, what: str) -> random.Random:
 
 @lru_cache(maxsize=1)
 def _spooled(spool: Path) -> tuple[Any, Any]:
-    return np.load(spool / "index.npy", mmap_mode="r"), np.memmap(spool / "lines", dtype=np.uint8, mode="r")
+    return np.load(spool / "index.npy"), (spool / "lines").open("rb")
 
 
 def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
@@ -243,7 +243,8 @@ def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
         lines = lines[:1]
     if flaws.malformed:
         lines = list(_with_malformed(lines, flaws.malformed, chance))
-    content = gzip.compress(b"".join(line for _, line in lines), _COMPRESSION, mtime=0)
+    packer = zlib.compressobj(_COMPRESSION, wbits=31)  # whose header tells no time
+    content = b"".join([*(packer.compress(line) for _, line in lines), packer.flush()])
     if fate < flaws.truncated:
         content = content[: chance.randrange(2, len(content))]
     write(path, content)
@@ -259,7 +260,8 @@ def _issue_lines(plan: _Plan, which: int) -> Iterator[tuple[int, bytes]]:
         owner, digits = _copied(copy).encode(), f"{copy:0{width}}".encode() if width else b""
         for _, recorded, offset, length, old in index[low:high].tolist():
             at = recorded + shift
-            line = text[offset : offset + length].tobytes()
+            text.seek(offset)
+            line = text.read(length)
             line = line.replace(_OWNER, owner).replace(_ID, digits).replace(_OLD, b"-before" if old else b"")
             yield at, line.replace(_TIME, _stamp(plan.begin + timedelta(seconds=at), plan.timeline))
 

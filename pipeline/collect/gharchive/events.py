@@ -268,6 +268,10 @@ def from_table(table: pa.Table) -> Iterator[Event]:
             columns.append([None if moment is None else datetime.fromtimestamp(moment // 1000, UTC) for moment in moments])
         elif field.name == "tracker_labels":
             columns.append([None if labels is None else tuple(labels) for labels in column.to_pylist()])
+        elif field.type == pa.string():  # a text that stands in many rows is made once
+            encoded = column.combine_chunks().dictionary_encode()
+            values: list[Any] = [*encoded.dictionary.to_pylist(), None]
+            columns.append([values[index] for index in encoded.indices.fill_null(len(values) - 1).to_numpy()])
         else:
             columns.append(column.to_pylist())
     return map(Event._make, zip(*columns, strict=True))

@@ -13,7 +13,6 @@ import re
 import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 
 BUCKETS = 64
 _BATCH = 20_000
-_ROW_GROUP = 20_000
+_BATCH_LETTERS = 20_000_000
+_ROW_GROUP = 10_000
 _STAGED = SCHEMA.append(pa.field("bucket", pa.int32()))
 _SORTED_BY: list[tuple[str, Literal["ascending", "descending"]]] = [
     (name, "ascending") for name in ("repository_id", "repository", "number", "at", "event", "digest")
@@ -51,7 +51,7 @@ def stage(events: Iterable[Event], path: Path) -> None:
     coming = iter(events)
     known: dict[tuple[int | None, str], int] = {}
     with _whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
-        while batch := list(islice(coming, _BATCH)):
+        while batch := _batch(coming):
             buckets = np.empty(len(batch), dtype=np.int32)
             for i, event in enumerate(batch):
                 key = (event.repository_id, event.repository)
@@ -61,6 +61,17 @@ def stage(events: Iterable[Event], path: Path) -> None:
             order = np.argsort(buckets, kind="stable")
             table = to_table([batch[i] for i in order.tolist()])
             writer.write_table(table.append_column(_STAGED.field("bucket"), pa.array(buckets[order])))
+
+
+def _batch(coming: Iterator[Event]) -> list[Event]:
+    """Take events until there are enough of them, or of their texts: some threads are so long that few fill the memory."""
+    batch, letters = [], 0
+    for event in coming:
+        batch.append(event)
+        letters += len(event.body or "") + len(event.comment or "")
+        if len(batch) == _BATCH or letters > _BATCH_LETTERS:
+            break
+    return batch
 
 
 def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None:
@@ -86,20 +97,24 @@ def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None
                     tables.append(pa.Table.from_batches([batch.slice(begin, end - begin).select(SCHEMA.names)]))
     if not tables:
         return
-    table = pa.concat_tables(tables)
-    table = table.take(pc.sort_indices(table, sort_keys=_SORTED_BY))
-    digests = table.column("digest").combine_chunks()
-    table = table.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(digests[1:], digests[:-1])]))
-    with _whole(path) as part:
-        pq.write_table(
-            table.combine_chunks(),
+    table = pa.concat_tables(tables).combine_chunks()
+    tables.clear()
+    order = pc.sort_indices(table, sort_keys=_SORTED_BY)
+    digests = table.column("digest").combine_chunks().take(order)
+    order = order.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(digests[1:], digests[:-1])]))
+    with (
+        _whole(path) as part,
+        pq.ParquetWriter(
             part,
+            SCHEMA,
             compression="zstd",
-            row_group_size=_ROW_GROUP,
             use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]
             write_statistics=["repository_id", "repository", "at"],
             store_schema=False,
-        )
+        ) as writer,
+    ):
+        for begin in range(0, len(order), _ROW_GROUP):  # so that what is sorted is never all in memory
+            writer.write_table(table.take(order[begin : begin + _ROW_GROUP]), row_group_size=_ROW_GROUP)
 
 
 def partition(folder: Path, bucket: int, month: str) -> Path:
@@ -135,7 +150,7 @@ def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -
     return _dataset(folder, bucket).to_table(filter=which)
 
 
-def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 100_000) -> Iterator[Rebuilt]:
+def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000) -> Iterator[Rebuilt]:
     """Rebuild the threads of a bucket's repositories, in the order of their numbers.
 
     Parameters
