@@ -215,8 +215,8 @@ def _chance(seed: int, what: str) -> random.Random:
 
 
 @lru_cache(maxsize=1)
-def _spooled(spool: Path) -> tuple[Any, Any]:
-    return np.load(spool / "index.npy"), (spool / "lines").open("rb")
+def _index(spool: Path) -> Any:
+    return np.load(spool / "index.npy")
 
 
 def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
@@ -252,18 +252,19 @@ def _write_hour(plan: _Plan, which: int) -> tuple[int, int, int]:
 
 
 def _issue_lines(plan: _Plan, which: int) -> Iterator[tuple[int, bytes]]:
-    index, text = _spooled(plan.spool)
+    index = _index(plan.spool)
     width = len(str(plan.copies - 1)) if plan.copies > 1 else 0
-    for copy in range(plan.copies):
-        shift = plan.shift(copy)
-        low, high = np.searchsorted(index["filed"], [which * 3600 - shift, (which + 1) * 3600 - shift])
-        owner, digits = _copied(copy).encode(), f"{copy:0{width}}".encode() if width else b""
-        for _, recorded, offset, length, old in index[low:high].tolist():
-            at = recorded + shift
-            text.seek(offset)
-            line = text.read(length)
-            line = line.replace(_OWNER, owner).replace(_ID, digits).replace(_OLD, b"-before" if old else b"")
-            yield at, line.replace(_TIME, _stamp(plan.begin + timedelta(seconds=at), plan.timeline))
+    with (plan.spool / "lines").open("rb") as text:
+        for copy in range(plan.copies):
+            shift = plan.shift(copy)
+            low, high = np.searchsorted(index["filed"], [which * 3600 - shift, (which + 1) * 3600 - shift])
+            owner, digits = _copied(copy).encode(), f"{copy:0{width}}".encode() if width else b""
+            for _, recorded, offset, length, old in index[low:high].tolist():
+                at = recorded + shift
+                text.seek(offset)
+                line = text.read(length)
+                line = line.replace(_OWNER, owner).replace(_ID, digits).replace(_OLD, b"-before" if old else b"")
+                yield at, line.replace(_TIME, _stamp(plan.begin + timedelta(seconds=at), plan.timeline))
 
 
 def _stamp(at: datetime, timeline: bool) -> bytes:
