@@ -28,6 +28,7 @@ from pipeline.gharchive_commands import collect_gharchive, replica_gharchive
 from pipeline.interview_commands import interviews_app
 from pipeline.package_commands import dataset, import_package, rehydrate
 from pipeline.report_commands import notebooks, paper, report
+from pipeline.search_commands import search
 from pipeline.terminal import (
     ERR,
     DatabaseOption,
@@ -73,6 +74,7 @@ app.command("notebooks")(notebooks)
 app.command("report")(report)
 app.command("dataset")(dataset)
 app.command("paper")(paper)
+app.command("search")(search)
 app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")

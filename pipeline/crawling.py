@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +33,7 @@ from pipeline.collect.github.questions import (
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
 from pipeline.importing import labelled_issues
-from pipeline.intake import COMMENTS, FACTS, LISTED, WAY, cursor_at, position_of, store_answer
+from pipeline.intake import COMMENTS, FACTS, LISTED, WAY, cursor_at, position_of, repositories_of, store_answer
 from pipeline.selecting import draw, failing
 from pipeline.store import crawls, write
 from pipeline.store.crawls import CrawlState, IssueState
@@ -342,7 +341,7 @@ class Crawl:
                 "same command goes on there. With a token, issues are listed by GraphQL, which has no such limit."
             )
         self._client.incidents.count("a listing that is limited in pages", "listed anew from where it stopped")
-        with self._writing() as connection:
+        with self._store.writing([name]) as connection:
             for resource in (*LISTED.values(), COMMENTS):
                 if (stands := crawls.state(connection, name, resource)) is not None:
                     since, _ = position_of(stands.cursor)
@@ -359,7 +358,7 @@ class Crawl:
                 begun={name: (crawls.state(connection, name, WAY) or CrawlState()).cursor for name in wanted},
             )
         steps = [step for step in steps if step.how != "nothing"]
-        with self._writing() as connection:
+        with self._store.writing([step.repository for step in steps]) as connection:
             for step in steps:
                 if crawls.knows(connection, step.repository):  # of one that was never met, it may be that there is none
                     crawls.put_state(connection, step.repository, WAY, CrawlState(step.how))
@@ -379,7 +378,7 @@ class Crawl:
             else:
                 batched += self._items(step.repository, numbers)
         self._read_batches(batched)
-        with self._writing() as connection:
+        with self._store.writing(wanted) as connection:
             for name in wanted:
                 crawls.put_state(connection, name, WAY, None)
 
@@ -464,7 +463,7 @@ class Crawl:
         """Yield the threads of which a page held but a part, or that changed while they were read part by part."""
         several: dict[str, list[int]] = {}
         for part in page.threads:
-            if part.after is not None or not part.first:
+            if part.after is not None or part.begins is not None:
                 several.setdefault(part.issue.repository, []).append(part.issue.number)
         for name, numbers in several.items():
             with self._store.reading() as connection:
@@ -488,20 +487,14 @@ class Crawl:
         for facts in page.repositories:
             if facts.now.lower() != facts.name.lower():
                 self.report.places[facts.name] = f"is called {facts.now} today"
-        with self._writing() as connection:
+        with self._store.writing(repositories_of(question, page)) as connection:  # one page, one transaction
             self.report.changed += store_answer(connection, question, page)
         comments = len(page.comments) + sum(len(part.comments) for part in page.threads)
         self._watch.stored(len(page.issues), comments)
         return page
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """One page, one transaction."""
-        with self._store.writing() as connection:
-            yield connection
-
     def _put_run(self) -> None:
-        with self._store.writing() as connection:
+        with self._store.writing([]) as connection:
             write.put_run(
                 connection, command="collect", study=self._study.name, study_digest=self._study.digest, version=__version__,
                 inputs={}, finished_at=datetime.now(UTC),

@@ -203,10 +203,11 @@ class CrawledIssue:
 class ThreadPart:
     """Comments of one issue that follow each other, from its first on or from where an earlier part ended.
 
-    `after` is where the next part begins, None when this one is the last.
+    `begins` is where the part before ended, None when this one is the first; `after` is where the next part begins, None when
+    this one is the last.
     """
 
     issue: IssueReference
     comments: list[CrawledComment]
-    first: bool
+    begins: str | None
     after: str | None

@@ -65,11 +65,18 @@ def store_answer(connection: Connection, question: Question, page: Page) -> int:
     return changed
 
 
+def repositories_of(question: Question, page: Page) -> set[str]:
+    """Return the repositories of which `store_answer` may write."""
+    named = {question.repository} if isinstance(question, IssuePage | CommentPage | OneRepository | ClosedIssueCount) else set()
+    told = {facts.name for facts in page.repositories} | {issue.repository for issue in page.issues}
+    return named | told | {part.issue.repository for part in page.threads}
+
+
 def rebuild(store: Store, folder: Path) -> int:
     """Store the answers of an archive in their order, and return how many there were; a second time changes nothing."""
     count = 0
     for question, page in read_archive(folder):
-        with store.writing() as connection:
+        with store.writing(repositories_of(question, page)) as connection:
             store_answer(connection, question, page)
         count += 1
     return count

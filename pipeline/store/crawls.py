@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Select, and_, bindparam, delete, func, insert, select, update
 
 from pipeline.facts import CrawledComment, CrawledIssue, CrawledRepository, IssueReference, ThreadPart
+from pipeline.store.bulk import put_rows
 from pipeline.store.schema import Base
 
 _TABLES = Base.metadata.tables
@@ -94,7 +95,8 @@ def put_facts(connection: Connection, repositories: Iterable[CrawledRepository])
 def put_issues(connection: Connection, repository: str, issues: Collection[CrawledIssue], adds: str = "all") -> int:
     """Store issues as the tracker has them, and return how many were new or had changed.
 
-    With `adds` (a state), issues of another state are passed over unless they are there already.
+    With `adds` (a state), issues of another state are passed over unless they are there already. So is one that is older than
+    what is there.
 
     A thread whose issue changed is complete no more: its comments are to be fetched again, from the first one on.
     """
@@ -119,6 +121,8 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
         old = known.get(issue.number)
         if old is None and adds not in ("all", issue.state):
             continue
+        if old is not None and old["source"] == SOURCE and old["updated_at"] and issue.updated_at < old["updated_at"]:
+            continue  # another crawl has been told of a later state meanwhile
         if old is None:
             complete = issue.comment_count == 0
             added.append({"repository_id": key, "number": issue.number, "comments_complete": complete, "fix": issue.fix} | row)
@@ -134,8 +138,7 @@ def put_issues(connection: Connection, repository: str, issues: Collection[Crawl
             changed.append({"b_id": old["id"], **row})
         if not same_thread:
             restarted.append(_thread_resource(issue.number))
-    if added:
-        connection.execute(insert(_ISSUE), added)
+    put_rows(connection, _ISSUE, added)
     if changed:
         columns = {name: bindparam(name, type_=_ISSUE.c[name].type) for name in changed[0] if name != "b_id"}
         connection.execute(update(_ISSUE).where(_ISSUE.c.id == bindparam("b_id")).values(**columns), changed)
@@ -149,8 +152,9 @@ def put_thread_parts(connection: Connection, parts: Iterable[ThreadPart]) -> int
     """Store parts of threads, and return how many comments were new, had changed or went. The last part makes a thread complete.
 
     A part that is not the last keeps where the thread goes on, and which comments it had so far: those that are not among
-    them when it ends are gone on the tracker, and leave the store. A later part of a thread whose beginning is not known, for
-    the issue changed since or an archive holds the part twice, is taken in, but completes nothing.
+    them when it ends are gone on the tracker, and leave the store. A later part that does not begin where the last one ended,
+    for the issue changed since, an archive holds the part twice, or two crawls read the thread, is taken in, but completes
+    nothing.
     """
     grouped: dict[str, list[ThreadPart]] = {}
     for part in parts:
@@ -163,14 +167,15 @@ def _put_parts(connection: Connection, repository: int, parts: list[ThreadPart])
     query = select(_ISSUE.c.id, _ISSUE.c.number, _ISSUE.c.comments_complete).where(_ISSUE.c.repository_id == repository)
     issues = {row.number: (row.id, row.comments_complete) for row in _rows(connection, query, _ISSUE.c.number, list(by_number))}
     resources = [_thread_resource(number) for number in issues]
-    query_states = select(_CRAWL.c.resource, _CRAWL.c.counts).where(_CRAWL.c.repository_id == repository)
+    query_states = select(_CRAWL.c.resource, _CRAWL.c.cursor, _CRAWL.c.counts).where(_CRAWL.c.repository_id == repository)
     states = _rows(connection, query_states, _CRAWL.c.resource, resources)
-    begun = {row.resource: row.counts["seen"] for row in states}
+    begun = {row.resource: (row.cursor, row.counts["seen"]) for row in states}
     merges: dict[int, tuple[list[CrawledComment], set[int] | None]] = {}
     ended, completed, unfinished = [], [], []
     for number, (key, complete) in issues.items():
         part, resource = by_number[number], _thread_resource(number)
-        earlier = [] if part.first else begun.get(resource)
+        ended_at, seen_before = begun.get(resource, (None, None))
+        earlier = [] if part.begins is None else seen_before if part.begins == ended_at else None
         known = earlier is not None and not (complete and part.after is not None)
         seen = [*(earlier or ()), *(comment.tracker_id for comment in part.comments)]
         merges[key] = part.comments, set(seen) if known and part.after is None else None
@@ -305,6 +310,8 @@ def _merge(connection: Connection, comments: Mapping[int, tuple[Iterable[Crawled
         old = held.get(issue, [])
         merged = {row[0]: row for row in old if row[0] is not None and (keep is None or row[0] in keep)}
         for c in fetched:
+            if (there := merged.get(c.tracker_id)) is not None and there[3] is not None and c.updated_at < there[3]:
+                continue
             merged[c.tracker_id] = (c.tracker_id, c.author, c.created_at, c.updated_at, c.body)
         new = sorted(merged.values(), key=lambda row: (row[2], row[0]))
         same = len(old) if new[: len(old)] == old else 0
@@ -317,6 +324,5 @@ def _merge(connection: Connection, comments: Mapping[int, tuple[Iterable[Crawled
         count += len(set(old).symmetric_difference(new))
     for start in range(0, len(stale), _BATCH):
         connection.execute(delete(_COMMENT).where(_COMMENT.c.issue_id.in_(stale[start : start + _BATCH])))
-    if added:
-        connection.execute(insert(_COMMENT), added)
+    put_rows(connection, _COMMENT, added)
     return count

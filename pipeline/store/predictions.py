@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import Connection, and_, delete, false, func, insert, or_, select
 
 from pipeline.facts import IssueReference
+from pipeline.store.bulk import put_rows
 from pipeline.store.schema import Base
 from pipeline.study import Verdict
 
@@ -72,8 +73,7 @@ def put_predictions(
         {"model_id": model, "issue_id": issue, "category": category, **row._asdict()}
         for (model, issue, category), row in wanted.items()
     ]
-    if rows:
-        connection.execute(insert(_PREDICTION), rows)
+    put_rows(connection, _PREDICTION, rows)
     return len(changed | {row["issue_id"] for row in rows})
 
 

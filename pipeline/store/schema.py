@@ -3,10 +3,23 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, TypeDecorator, UniqueConstraint, func
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -36,6 +49,44 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class StoredText(TypeDecorator[str]):
+    """A text that sorts, compares and loses its capitals alike on every database: by code points, and ASCII letters only.
+
+    SQLite does so of itself; PostgreSQL is told, whatever the locale of its database is.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the database's own type."""
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(String(self.impl_instance.length, collation))  # type: ignore[attr-defined]
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what no database can store, wherever it came from."""
+        return value if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """Return a text with U+FFFD for each NUL, which ends a text in C, and each lone surrogate, which is no text at all."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+    return text
+
+
+def in_model(name: str | None, _kind: str, _parents: Any) -> bool:
+    """Tell whether something in a database is of the data model, and not an index of words: see `pipeline.store.search`."""
+    return name is None or "fts" not in name.split("_")
+
+
+_MANY = BigInteger().with_variant(Integer, "sqlite")  # there, an integer has 64 bits, and a key must be called INTEGER
+
+
 class Base(DeclarativeBase):
     """All tables; constraints have names, so that migrations can refer to them on every database."""
 
@@ -47,7 +98,7 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcTime, dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map = {str: StoredText, datetime: UtcTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
 class Repository(Base):
@@ -92,7 +143,7 @@ class Issue(Base):
     tracker_labels: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     fix: Mapped[str | None]
     source: Mapped[str]
-    digest: Mapped[str | None] = mapped_column(String(64))
+    digest: Mapped[str | None] = mapped_column(StoredText(64))
     __table_args__ = (UniqueConstraint("repository_id", "number"),)
 
 
@@ -103,7 +154,7 @@ class Comment(Base):
     """
 
     __tablename__ = "comment"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(_MANY, primary_key=True)
     issue_id: Mapped[int] = mapped_column(ForeignKey("issue.id", ondelete="CASCADE"))
     position: Mapped[int]
     author: Mapped[str | None]
@@ -123,7 +174,7 @@ class Sample(Base):
     issue_id: Mapped[int] = mapped_column(ForeignKey("issue.id", ondelete="CASCADE"), index=True)
     rule: Mapped[str]
     stratum: Mapped[str | None]
-    seed: Mapped[int | None]
+    seed: Mapped[int | None] = mapped_column(_MANY)
     __table_args__ = (UniqueConstraint("study", "issue_id", "rule"),)
 
 
@@ -232,7 +283,7 @@ class Model(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     facet: Mapped[str]
-    digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(StoredText(64))
     __table_args__ = (UniqueConstraint("name", "facet", "digest"),)
 
 
@@ -243,7 +294,7 @@ class Prediction(Base):
     """
 
     __tablename__ = "prediction"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(_MANY, primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("model.id", ondelete="CASCADE"))
     issue_id: Mapped[int] = mapped_column(ForeignKey("issue.id", ondelete="CASCADE"), index=True)
     facet: Mapped[str]
@@ -274,7 +325,7 @@ class Run(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     command: Mapped[str]
     study: Mapped[str]
-    study_digest: Mapped[str] = mapped_column(String(64))
+    study_digest: Mapped[str] = mapped_column(StoredText(64))
     version: Mapped[str]
     inputs: Mapped[dict[str, Any]]
     finished_at: Mapped[datetime]

@@ -1,13 +1,14 @@
 """The store's database: opened, brought up to date, and used one transaction a unit of work."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from pipeline.errors import RedefectError
@@ -15,6 +16,7 @@ from pipeline.errors import RedefectError
 ENVIRONMENT_VARIABLE = "REDEFECT_DATABASE"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
+_BUSY_MINUTES = 30  # on a shared store, others may be importing
 
 
 class Store:
@@ -32,12 +34,16 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url if "://" in url else f"sqlite:///{url}"
+        parsed = _parsed(url if "://" in url else f"sqlite:///{url}")
+        self._shown = _without_secrets(parsed)
         try:
-            parsed = make_url(self._url)
-            self._shown = parsed.render_as_string(hide_password=True)
             self.engine: Engine = create_engine(parsed)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        except ModuleNotFoundError as error:
+            raise RedefectError(
+                f"{self._shown}: needs the Python package '{error.name}'; install it, with "
+                "`pip install 'redefect[postgresql]'` for PostgreSQL."
+            ) from None
+        except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
             raise RedefectError(f"The database URL cannot be used ({error}); give a file or a SQLAlchemy URL.") from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -48,6 +54,8 @@ class Store:
                     folder.mkdir(parents=True, exist_ok=True)
                 except OSError as error:
                     raise RedefectError(f"{folder}: the database's folder cannot be made ({error.strerror}).") from None
+        elif self.engine.dialect.name == "postgresql":
+            event.listen(self.engine, "connect", _prepare_postgresql)
         with self._explained():
             self._migrate()
 
@@ -58,30 +66,48 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a connection that sees one state of the store throughout."""
-        with self._explained(), self.engine.connect() as connection, connection.begin():
+        postgresql = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        options = postgresql if self.engine.dialect.name == "postgresql" else {}
+        with self._explained(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Open one unit of work: everything in it is stored together when it ends, or nothing when it fails."""
+    def writing(self, repositories: Collection[str] | None = None) -> Iterator[Connection]:
+        """Open one unit of work: everything in it is stored together when it ends, or nothing when it fails.
+
+        Units of work wait for each other, so that what one reads before it writes is still so when it does. On SQLite there is
+        one at a time. On PostgreSQL there are several, if each says which repositories it is about and these are not the same.
+
+        Parameters
+        ----------
+        repositories
+            The only repositories of which anything is written, whatever the case of their names; None to be alone in the store.
+        """
         with (
             self._explained(),
             self.engine.connect().execution_options(redefect_writes=True) as connection,
             connection.begin(),
         ):
+            if self.engine.dialect.name == "postgresql":
+                _wait_for_others(connection, repositories)
             yield connection
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
+        except (DBAPIError, self.engine.dialect.dbapi.Error) as error:  # type: ignore[union-attr]  # every engine has a driver
+            of_driver = error.orig if isinstance(error, DBAPIError) else error
+            reason = (str(of_driver).strip().splitlines() or [type(of_driver).__name__])[0]
             raise RedefectError(f"{self._shown}: {reason}; the store is as it was before. {_advice(reason)}") from None
 
     def _migrate(self) -> None:
         known = sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
         with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql" and (has := connection.scalar(text("SHOW server_encoding"))) != "UTF8":
+                raise RedefectError(
+                    f"{self._shown}: keeps texts as {has}, and needs to keep them as UTF8; make another database."
+                )
             tables = inspect(connection).get_table_names()
             versioned = "alembic_version" in tables
             current = connection.scalar(text("SELECT version_num FROM alembic_version")) if versioned else None
@@ -109,6 +135,21 @@ def database_url(option: str | None, default: Path) -> str:
     return option or os.environ.get(ENVIRONMENT_VARIABLE) or str(default)
 
 
+def _parsed(url: str) -> URL:
+    """Read a URL; what is wrong with one is told without it, since it may hold a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise RedefectError("The database URL cannot be used (it is none); give a file or a SQLAlchemy URL.") from None
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername in ("postgresql", "postgres") else parsed
+
+
+def _without_secrets(url: URL) -> str:
+    """Write a URL for people to read."""
+    shown = {key: "***" if "password" in key.lower() else value for key, value in url.query.items()}
+    return url.set(query=shown).render_as_string(hide_password=True)
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _begin_sqlite, not guessed by the driver
     cursor = connection.cursor()
@@ -125,11 +166,35 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")  # else a time of the year 1 or 9999 is one that Python does not know
+        cursor.execute("SET client_encoding = 'UTF8'")
+        cursor.execute(f"SET lock_timeout = '{_BUSY_MINUTES}min'")
+    connection.commit()
+
+
+def _wait_for_others(connection: Connection, repositories: Collection[str] | None) -> None:
+    # Alone: the store's own lock. Otherwise a share of it, and then the locks of the repositories, always in one order, so that
+    # no two units of work wait for each other. All are given back when the transaction ends, however it does.
+    share = "" if repositories is None else "_shared"
+    connection.execute(text(f"SELECT pg_advisory_xact_lock{share}(:key)"), {"key": _lock_key("")})
+    for key in sorted({_lock_key(name.lower()) for name in repositories or ()}):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.sha256(f"redefect {name}".encode(errors="replace")).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
 def _advice(reason: str) -> str:
     if "full" in reason or "disk I/O" in reason:
         return "Free some disk space and run the command again."
     if "unable to open" in reason or "readonly" in reason:
         return "Check that its folder exists and may be written to."
+    if "lock timeout" in reason:
+        return f"Another program has been writing for over {_BUSY_MINUTES} minutes; wait for it to end."
     if "locked" in reason:
         return f"Another program has been writing for over {_BUSY_SECONDS} seconds; wait for it to end."
     return "Check that it is a database, and that it can be reached."

@@ -15,7 +15,8 @@ from sqlalchemy import Boolean, ColumnElement, Connection, Table, and_, bindpara
 
 from pipeline.errors import RedefectError
 from pipeline.facts import Coding, IssueFacts, IssueReference, Label, Rating, Remark, RepositoryFacts, Turn
-from pipeline.store.schema import Base
+from pipeline.store.bulk import put_rows, put_rows_with_ids
+from pipeline.store.schema import Base, storable
 from pipeline.thread import Thread
 
 _BATCH = 1000
@@ -111,9 +112,9 @@ def _insert_threads(connection: Connection, threads: dict[tuple[int, int], tuple
         {"repository_id": repository, "number": number, "source": source, "digest": digest, **_thread_row(thread)}
         for (repository, number), (thread, digest) in threads.items()
     ]
-    returning = insert(_ISSUE).returning(_ISSUE.c.id, _ISSUE.c.repository_id, _ISSUE.c.number)
-    ids = {(repository, number): issue for issue, repository, number in connection.execute(returning, rows)}
-    _insert(connection, _COMMENT, [row for key, (thread, _) in threads.items() for row in _comment_rows(ids[key], thread)])
+    ids = put_rows_with_ids(connection, _ISSUE, rows)
+    comments = [row for id_, (thread, _) in zip(ids, threads.values(), strict=True) for row in _comment_rows(id_, thread)]
+    put_rows(connection, _COMMENT, comments)
 
 
 def _update_threads(connection: Connection, threads: list[tuple[int, Thread, str]], source: str) -> None:
@@ -138,7 +139,7 @@ def _update_threads(connection: Connection, threads: list[tuple[int, Thread, str
     )
     replaced = [(issue, thread) for issue, thread, _ in threads if thread.comments is not None]
     _delete(connection, _COMMENT, _COMMENT.c.issue_id, [issue for issue, _ in replaced])
-    _insert(connection, _COMMENT, [row for issue, thread in replaced for row in _comment_rows(issue, thread)])
+    put_rows(connection, _COMMENT, [row for issue, thread in replaced for row in _comment_rows(issue, thread)])
 
 
 def _thread_row(thread: Thread) -> dict[str, Any]:
@@ -387,6 +388,7 @@ def _synchronise(
 ) -> int:
     """Make the rows of `table` within `scope` equal to `rows`, told apart by `keys`; return how many had to change."""
     columns = list(rows[0]) if rows else []
+    rows = [{name: storable(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
     wanted = {tuple(row[key] for key in keys): row for row in rows}
     present = {tuple(row[key] for key in keys): row for row in connection.execute(select(table).where(scope)).mappings().all()}
     stale = [
@@ -397,13 +399,8 @@ def _synchronise(
     _delete(connection, table, table.c.id, stale)
     removed = set(stale)
     new = [row for key, row in wanted.items() if key not in present or present[key]["id"] in removed]
-    _insert(connection, table, new)
+    put_rows(connection, table, new)
     return len({*(key for key, row in present.items() if row["id"] in removed), *(tuple(r[k] for k in keys) for r in new)})
-
-
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
 
 
 def _delete(connection: Connection, table: Table, column: ColumnElement[int], values: list[int]) -> None:

@@ -104,7 +104,7 @@ def _fix(node: Any) -> str | None:
     return None
 
 
-def thread_part(issue: IssueReference, connection: Any, *, first: bool) -> ThreadPart:
+def thread_part(issue: IssueReference, connection: Any, begins: str | None) -> ThreadPart:
     """Return the comments that a GraphQL connection holds, and where the thread goes on."""
     comments = [
         CrawledComment(
@@ -114,7 +114,7 @@ def thread_part(issue: IssueReference, connection: Any, *, first: bool) -> Threa
         for node in connection["nodes"]
     ]  # fmt: skip
     more = connection["pageInfo"]
-    return ThreadPart(issue, comments, first, more["endCursor"] if more["hasNextPage"] else None)
+    return ThreadPart(issue, comments, begins, more["endCursor"] if more["hasNextPage"] else None)
 
 
 def rest_comment(item: Any) -> CrawledComment:

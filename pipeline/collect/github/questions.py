@@ -213,7 +213,7 @@ class IssuePage(_Question):
             page.issues.append(graphql_issue(self.repository, item))
             if self.comments:
                 page.threads.append(
-                    thread_part(IssueReference(self.repository, int(item["number"])), item["comments"], first=True)
+                    thread_part(IssueReference(self.repository, int(item["number"])), item["comments"], begins=None)
                 )
         page.after = listed["pageInfo"]["endCursor"] if listed["pageInfo"]["hasNextPage"] else None
         page.last_update = max((issue.updated_at for issue in page.issues), default=None)
@@ -274,9 +274,7 @@ class ThreadPage(_Question):
 
     def read(self, body: Any, headers: Mapping[str, str]) -> Page:
         comments = [rest_comment(item) for item in listing(body)]
-        return Page(
-            threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after is None, next_page(headers))]
-        )
+        return Page(threads=[ThreadPart(IssueReference(self.repository, self.number), comments, self.after, next_page(headers))])
 
 
 class OneIssue(_Question):
@@ -365,7 +363,7 @@ class Threads(_Question):
                     page.missing.setdefault(f"{name}#{item.number}", page.missing.get(name, "not found"))
                     continue
                 page.issues.append(graphql_issue(name, node))
-                page.threads.append(thread_part(item.issue, node["comments"], first=item.after is None))
+                page.threads.append(thread_part(item.issue, node["comments"], item.after))
         return page
 
 

@@ -2,8 +2,10 @@
 
 from alembic import context
 
-from pipeline.store.schema import Base
+from pipeline.store.schema import Base, in_model
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=Base.metadata, include_name=in_model, render_as_batch=True
+)
 with context.begin_transaction():
     context.run_migrations()
