@@ -46,6 +46,6 @@ def search(
             shown.append(before)
             for piece in pieces:
                 shown.append(f"[{piece.text}]" if piece.found else piece.text, "bold" if piece.found else "")
-        OUT.print(shown)
+        OUT.print(shown, soft_wrap=True)
     if not as_json:
         OUT.print(Text(f"{len(found.hits)} of {found.total:,} threads that match" if found.hits else "No thread matches."))

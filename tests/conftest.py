@@ -6,11 +6,12 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import stored
 
 import pipeline
 from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
@@ -25,6 +26,7 @@ from pipeline.taxonomy import Taxonomy, read_taxonomy
 if TYPE_CHECKING:
     from contracts import OpenApi
     from graphql import GraphQLSchema
+    from postgres import Server
     from reports import Told
 
 CHECKOUT = Path(pipeline.__file__).parent.parent
@@ -112,10 +114,35 @@ def taxonomy() -> Taxonomy:
     return read_taxonomy(CHECKOUT / "taxonomy" / "jiang2024.yaml")
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["Server"]:
+    """A PostgreSQL server of this process's own."""
+    from postgres import installed, served
+
+    programs = installed()
+    if programs is None:
+        pytest.skip("PostgreSQL is not here (on Debian, the package `postgresql` has it)")
+    with served(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty store is to be: once in a SQLite file, and once in a database of PostgreSQL."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "store.sqlite")
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield url
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty store in a real SQLite file."""
-    return Store(str(tmp_path / "store.sqlite"))
+def store(database: str) -> Iterator[Store]:
+    """An empty store, on each database."""
+    store = Store(database)
+    yield store
+    store.close()
 
 
 def _opened(root: Path, name: str) -> OpenStudy:
@@ -171,11 +198,19 @@ def redefect(root: Path) -> Run:
     return run
 
 
-def contents(database: Path) -> list[str]:
-    """Return everything that a SQLite file holds, but when runs ended, and the numbers of a crawl's rows, which nothing names."""
+def contents(database: Path | str) -> list[str]:
+    """Return everything that a store holds, but when runs ended, indices of words, and the numbers of rows that nothing names.
+
+    On PostgreSQL, where numbers that were once given never come again, those of all rows are left out.
+    """
+    if "://" in str(database):
+        store = Store(str(database))
+        rows = stored.rows(store)
+        store.close()
+        return [f"{table}: {row}" for table in rows for row in rows[table]]
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        lines = list(connection.iterdump())
+        lines = [line for line in connection.iterdump() if "_fts" not in line[:60]]
         connection.execute("PRAGMA foreign_key_check").fetchall()
     crawl = re.compile(r'(?<=^INSERT INTO "crawl" VALUES\()\d+')
-    rows = sorted(crawl.sub("", line) for line in lines if crawl.search(line))
-    return [line for line in lines if not line.startswith('INSERT INTO "run"') and not crawl.search(line)] + rows
+    rows_of_crawls = sorted(crawl.sub("", line) for line in lines if crawl.search(line))
+    return [line for line in lines if not line.startswith('INSERT INTO "run"') and not crawl.search(line)] + rows_of_crawls

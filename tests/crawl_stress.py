@@ -384,7 +384,8 @@ def contents(database: Path) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]
         connection.row_factory = sqlite3.Row
         problems = [tuple(row) for row in connection.execute("PRAGMA integrity_check")]
         problems += [tuple(row) for row in connection.execute("PRAGMA foreign_key_check")]
-        tables = [r["name"] for r in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        tables = [row["name"] for row in names if "_fts" not in row["name"]]
         rows = {table: [dict(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in tables}
     repositories = {row["id"]: f"{row['owner']}/{row['name']}" for row in rows["repository"]}
     issues = {row["id"]: (repositories[row["repository_id"]], row["number"]) for row in rows["issue"]}

@@ -4,12 +4,12 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from pipeline.store.session import Store
 
@@ -20,7 +20,7 @@ _SETTINGS = {
 _MIGRATED = "migrated"
 
 
-def _programs() -> Path | None:
+def installed() -> Path | None:
     """Return the folder of the newest PostgreSQL's programs: Debian has a folder a version, others have them on the path."""
     there = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if there:
@@ -54,29 +54,28 @@ class Server:
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[Server]:
-    """Run a server in a new folder, with a migrated database to copy.
+def served(programs: Path, **settings: str) -> Iterator[Server]:
+    """Run a server in a folder of its own, with a migrated database to copy; folder and server are gone in the end.
 
-    It runs as the user `postgres` when the tests are root's, for it refuses to be root.
+    It runs as the user `postgres` when this process is root's, for it refuses to be root. The folder is directly below the one
+    for temporary files: the user must be able to reach it, and a socket's path is short.
     """
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not here: install it (Debian: postgresql) for the tests of the store on it")
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="redefect-postgres-", dir="/tmp"))
     user: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+    log = folder / "log"
 
     def run(program: str, *arguments: str) -> None:
-        # Not captured: the server would keep the pipe open.
-        done = subprocess.run([*user, programs / program, *arguments], cwd="/", stdout=log, stderr=log, check=False)
-        assert done.returncode == 0, (folder.parent / "postgres.log").read_text()
+        with log.open("a") as file:  # no pipe: the server would keep it open
+            done = subprocess.run([*user, programs / program, *arguments], cwd="/", stdout=file, stderr=file, check=False)
+        assert done.returncode == 0, log.read_text()
 
     data = str(folder / "data")
-    with (folder.parent / "postgres.log").open("a") as log:
+    options = " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | settings).items())
+    try:
         run("initdb", "--pgdata", data, "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | settings).items())
         run("pg_ctl", "start", "--wait", "--pgdata", data, "--options", f"{options} -k {folder}")
         try:
             server = Server(folder, programs)
@@ -85,8 +84,5 @@ def served(folder: Path, **settings: str) -> Iterator[Server]:
             yield server
         finally:
             run("pg_ctl", "stop", "--mode=immediate", "--pgdata", data)
-
-
-def in_own_folder() -> Path:
-    """Return where to make a folder that the user `postgres` can reach, and that is short enough for a socket."""
-    return Path("/tmp") / f"redefect-postgres-{secrets.token_hex(6)}"  # the folder below is the server's alone
+    finally:
+        shutil.rmtree(folder)

@@ -41,23 +41,21 @@ def many_threads(path: Path, count: int = 2500) -> Path:
     return path
 
 
-def test_an_import_reports_what_it_read_and_a_second_one_changes_nothing(root: Path) -> None:
+def test_an_import_reports_what_it_read_and_a_second_one_changes_nothing(root: Path, store: Store, database: str) -> None:
     study = demo_study(root)
-    store = Store(str(study.database))
     report = import_study(store, study)
     assert [(c.source, c.what, c.read, c.stored) for c in report.counts] == [
         ("threads", "threads", 168, 168), ("threads", "comments", 994, 994), ("labels.csv", "labels", 4984, 4984),
         ("interviews", "turns", 71, 71), ("interview-codings.csv", "codings", 68, 68),
     ]  # fmt: skip
     assert report.changed > 5000
-    before = contents(study.database)
+    before = contents(database)
     assert import_study(store, study).changed == 0
-    assert contents(study.database) == before
+    assert contents(database) == before
 
 
-def test_a_run_is_recorded_when_it_changed_something_with_the_hashes_of_its_inputs(root: Path) -> None:
+def test_a_run_is_recorded_when_it_changed_something_with_the_hashes_of_its_inputs(root: Path, store: Store) -> None:
     study = demo_study(root)
-    store = Store(str(study.database))
     import_study(store, study)
     import_study(store, study)
     with store.reading() as connection:
@@ -67,38 +65,35 @@ def test_a_run_is_recorded_when_it_changed_something_with_the_hashes_of_its_inpu
     assert str(root) not in run.inputs
 
 
-def test_a_wrong_source_leaves_the_store_as_it_was(root: Path) -> None:
+def test_a_wrong_source_leaves_the_store_as_it_was(root: Path, store: Store, database: str) -> None:
     study = demo_study(root)
-    store = Store(str(study.database))
     import_study(store, study)
-    before = contents(study.database)
+    before = contents(database)
     threads = root / "data" / "demo" / "threads" / "aaa__first.jsonl"
     threads.write_text(Thread(repository="new/one", number=1, title="new").to_json() + "\n")
     labels = root / "data" / "demo" / "labels.csv"
     labels.write_text(labels.read_text().replace(",crash,", ",crasch,", 1))
     with pytest.raises(RedefectError, match="'crasch' is no known category"):
         import_study(store, study)
-    assert contents(study.database) == before
+    assert contents(database) == before
 
 
-def test_a_wrong_code_of_an_interview_leaves_the_store_as_it_was(root: Path) -> None:
+def test_a_wrong_code_of_an_interview_leaves_the_store_as_it_was(root: Path, store: Store, database: str) -> None:
     study = demo_study(root)
-    store = Store(str(study.database))
     import_study(store, study)
-    before = contents(study.database)
+    before = contents(database)
     codings = root / "data" / "demo" / "interview-codings.csv"
     codings.write_text(codings.read_text() + "Demo_leader1,2,me,challenge,portability,,\n")
     (root / "data" / "demo" / "interviews" / "Demo_leader2.txt").write_text("Leader 1: I am new.")
     with pytest.raises(RedefectError, match=r"interview-codings\.csv: row 70: turn 2 of 'Demo_leader1' is the interviewer's"):
         import_study(store, study)
-    assert contents(study.database) == before
+    assert contents(database) == before
 
 
-def test_optional_transcripts_may_be_missing_and_leave_the_store_with_their_folder(root: Path) -> None:
+def test_optional_transcripts_may_be_missing_and_leave_the_store_with_their_folder(root: Path, store: Store) -> None:
     path = root / "data" / "studies" / "demo.toml"
     path.write_text(path.read_text().replace('path = "data/demo/interviews"', 'path = "data/demo/interviews"\noptional = true'))
     study = demo_study(root)
-    store = Store(str(study.database))
     import_study(store, study)
     shutil.rmtree(root / "data" / "demo" / "interviews")
     report = import_study(store, study)
@@ -107,9 +102,8 @@ def test_optional_transcripts_may_be_missing_and_leave_the_store_with_their_fold
     assert Count("interview-codings.csv", "codings", 68, 68) in report.counts
 
 
-def test_a_label_that_left_its_file_leaves_the_store(root: Path) -> None:
+def test_a_label_that_left_its_file_leaves_the_store(root: Path, store: Store) -> None:
     study = demo_study(root)
-    store = Store(str(study.database))
     import_study(store, study)
     labels = root / "data" / "demo" / "labels.csv"
     labels.write_text("\n".join(labels.read_text().splitlines()[:-5]) + "\n")
@@ -153,13 +147,13 @@ def test_a_path_that_holds_no_threads_is_named(tmp_path: Path, name: str, senten
         list(read_threads(tmp_path / name, lambda _: None))
 
 
-def test_a_line_that_is_no_thread_is_named_and_nothing_is_stored(tmp_path: Path, store: Store) -> None:
+def test_a_line_that_is_no_thread_is_named_and_nothing_is_stored(tmp_path: Path, store: Store, database: str) -> None:
     path = many_threads(tmp_path / "t.jsonl", 1500)
     path.write_text(path.read_text()[:-30])
-    before = contents(tmp_path / "store.sqlite")
+    before = contents(database)
     with pytest.raises(RedefectError, match=r"t\.jsonl:1500: Invalid JSON"):
         import_threads(store, path, "t")
-    assert contents(tmp_path / "store.sqlite") == before
+    assert contents(database) == before
 
 
 def test_the_published_study_is_imported_whole(published: OpenStudy) -> None:
@@ -242,7 +236,7 @@ def test_an_import_that_is_interrupted_says_so_and_leaves_the_store(root: Path, 
     assert errors == "redefect: Stopped; what was stored before is as it was.\n"
 
 
-def test_a_source_of_listed_repositories_only_leaves_out_the_texts_and_labels_of_others(root: Path) -> None:
+def test_a_source_of_listed_repositories_only_leaves_out_the_texts_and_labels_of_others(root: Path, store: Store) -> None:
     path = root / "data" / "studies" / "demo.toml"
     demo_study(root)
     text = path.read_text()
@@ -251,7 +245,6 @@ def test_a_source_of_listed_repositories_only_leaves_out_the_texts_and_labels_of
     begin = text.index('[[repositories]]\nname = "umbrafield/mx-sparrow"')
     path.write_text(text[:begin].replace("tidewrack/caffe-shoal", "Tidewrack/Caffe-Shoal"))
     study = read_study(path)
-    store = Store(str(study.database))
     import_study(store, study)
     opened = OpenStudy(study, store)
     with store.reading() as connection:

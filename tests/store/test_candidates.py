@@ -21,7 +21,7 @@ def test_a_candidate_is_what_the_store_knows_of_an_issue(store: Store) -> None:
         write.put_threads(connection, [full, Thread(repository="A/B", number=2, title="u")], "x")
         write.put_repositories(connection, [RepositoryFacts("a/b", kind="zoo", architecture="GAN")], "x")
         connection.execute(text("UPDATE repository SET stars = 7, closed_issues = 3"))
-        connection.execute(text("UPDATE issue SET pull_request = 1 WHERE number = 2"))
+        connection.execute(text("UPDATE issue SET pull_request = TRUE WHERE number = 2"))
         assert candidates(connection) == (
             [CandidateRepository("a/b", "zoo", "GAN", 7, 3)],
             [

@@ -19,8 +19,8 @@ def comment(number: int) -> CrawledComment:
     return CrawledComment(number, "ben", when, when, f"Remark {number}")
 
 
-def part(number: int, comments: list[int], *, first: bool, after: str | None) -> ThreadPart:
-    return ThreadPart(IssueReference(NAME, number), [comment(c) for c in comments], first, after)
+def part(number: int, comments: list[int], *, begins: str | None = None, after: str | None) -> ThreadPart:
+    return ThreadPart(IssueReference(NAME, number), [comment(c) for c in comments], begins, after)
 
 
 def stored(store: Store, *steps: list[CrawledIssue] | list[ThreadPart]) -> list[int]:
@@ -51,10 +51,10 @@ def test_a_thread_that_comes_in_parts_is_complete_with_the_last_and_loses_what_i
     changes = stored(
         store,
         [issue(1, 3)],
-        [part(1, [1, 2], first=True, after="x")],
-        [part(1, [3], first=False, after=None)],
+        [part(1, [1, 2], after="x")],
+        [part(1, [3], begins="x", after=None)],
         [issue(1, 2, THEN + timedelta(days=1))],
-        [part(1, [1, 3], first=True, after=None)],
+        [part(1, [1, 3], after=None)],
     )
     assert changes == [1, 2, 1, 1, 1]
     assert state_of(store) == ({1: True}, {})
@@ -62,15 +62,15 @@ def test_a_thread_that_comes_in_parts_is_complete_with_the_last_and_loses_what_i
 
 
 def test_a_last_part_that_comes_twice_takes_nothing_away(store: Store) -> None:
-    last = [part(1, [3], first=False, after=None)]
-    stored(store, [issue(1, 3)], [part(1, [1, 2], first=True, after="x")], last)
+    last = [part(1, [3], begins="x", after=None)]
+    stored(store, [issue(1, 3)], [part(1, [1, 2], after="x")], last)
     assert stored(store, last) == [0]
     assert state_of(store) == ({1: True}, {})
     assert comments_of(store) == [(1, 1), (1, 2), (1, 3)]
 
 
 def test_a_first_part_of_a_thread_that_is_here_as_a_whole_leaves_nothing_to_go_on_with(store: Store) -> None:
-    first, last = [part(1, [1, 2], first=True, after="x")], [part(1, [3], first=False, after=None)]
+    first, last = [part(1, [1, 2], after="x")], [part(1, [3], begins="x", after=None)]
     stored(store, [issue(1, 3)], first, last)
     assert stored(store, first) == [0]
     assert state_of(store) == ({1: True}, {})
@@ -78,16 +78,16 @@ def test_a_first_part_of_a_thread_that_is_here_as_a_whole_leaves_nothing_to_go_o
 
 def test_a_thread_whose_issue_changes_between_its_parts_is_read_anew_from_its_first_comment(store: Store) -> None:
     later = THEN + timedelta(days=1)
-    stored(store, [issue(1, 3)], [part(1, [1, 2], first=True, after="x")])
-    stored(store, [issue(1, 2, later)], [part(1, [3], first=False, after=None)])  # comment 1 was deleted
+    stored(store, [issue(1, 3)], [part(1, [1, 2], after="x")])
+    stored(store, [issue(1, 2, later)], [part(1, [3], begins="x", after=None)])  # comment 1 was deleted
     assert state_of(store) == ({1: False}, {})
-    stored(store, [part(1, [2, 3], first=True, after=None)])
+    stored(store, [part(1, [2, 3], after=None)])
     assert state_of(store) == ({1: True}, {})
     assert comments_of(store) == [(1, 2), (1, 3)]
 
 
 def test_a_thread_completed_by_a_listing_of_all_comments_leaves_nothing_to_go_on_with(store: Store) -> None:
-    stored(store, [issue(1, 3), issue(2, 2)], [part(1, [1, 2], first=True, after="2")])
+    stored(store, [issue(1, 3), issue(2, 2)], [part(1, [1, 2], after="2")])
     with store.writing() as connection:
         crawls.put_comments(connection, NAME, [(IssueReference(NAME, n), comment(c)) for n, c in ((1, 3), (2, 4), (9, 5))])
         crawls.complete_by_count(connection, NAME)
