@@ -12,7 +12,6 @@ from pipeline.errors import RedefectError
 from pipeline.store.schema import Base, in_model
 from pipeline.store.session import Store, database_url
 
-
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
