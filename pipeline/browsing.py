@@ -4,12 +4,15 @@ import asyncio
 import json
 import os
 import socket
+import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.plugins import DEFAULT_PLUGINS, pm
 from sqlalchemy.engine import make_url
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
     from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 HOST = "127.0.0.1"
+
+
+def _prepare(conn: sqlite3.Connection) -> None:
+    browse.add_search_functions(conn)
+
+
+prepare_connection: Any = hookimpl(specname="prepare_connection")(_prepare)
 
 _SETTINGS = {
     "default_allow_sql": True, "allow_download": False, "sql_time_limit_ms": 5_000, "max_returned_rows": 2_000,
@@ -47,19 +57,19 @@ def copy_to_browse(study: Study, database: str) -> tuple[Path, bool]:
     Raises
     ------
     RedefectError
-        If the store is no SQLite file, or holds nothing of the study.
+        If the store holds nothing of the study.
     """
-    if "://" in database and not database.startswith("sqlite"):
-        raise RedefectError("`redefect browse` reads stores that are SQLite files, and this one is another database's.")
-    file = Path(make_url(database).database or "" if "://" in database else database)
     copy = study.build / "browse" / f"{study.name}.sqlite"
     marker = copy.with_name("made-from.json")
     nothing = f"The database holds nothing of study '{study.name}' yet; run `make STUDY={study.name}` first."
-    if not file.is_file():
-        raise RedefectError(nothing)
-    made_from = json.dumps(_state(study, file), indent=2).encode() + b"\n"
-    if copy.is_file() and marker.is_file() and marker.read_bytes() == made_from:
-        return copy, False
+    made_from = None  # what a server holds may change at any time
+    if "://" not in database or database.startswith("sqlite"):
+        file = Path(make_url(database).database or "" if "://" in database else database)
+        if not file.is_file():
+            raise RedefectError(nothing)
+        made_from = json.dumps(_state(study, file), indent=2).encode() + b"\n"
+        if copy.is_file() and marker.is_file() and marker.read_bytes() == made_from:
+            return copy, False
     taxonomy = study.read_taxonomy()
     store = Store(database)
     try:
@@ -73,7 +83,7 @@ def copy_to_browse(study: Study, database: str) -> tuple[Path, bool]:
                 new.replace(copy)
     finally:
         store.close()
-    write(marker, made_from)
+    write(marker, made_from or b"a server\n")
     return copy, True
 
 
@@ -90,12 +100,13 @@ def _state(study: Study, file: Path) -> dict[str, Any]:
 
 
 def datasette(study: Study, copy: Path) -> Datasette:
-    """Return the site that shows the copy: read only, with no plugin but Datasette's own."""
+    """Return the site that shows the copy: read only, with no plugin but Datasette's own and the functions of searching."""
     # Else each query with a mistake prints a traceback; its page tells what is wrong.
     pm.get_plugin("datasette.handle_exception").rich = None
     for plugin in pm.get_plugins():
         if plugin.__name__ not in DEFAULT_PLUGINS:
             pm.unregister(plugin)
+    pm.register(sys.modules[__name__])
     return Datasette(immutables=[str(copy)], metadata=browse.metadata(study, study.read_taxonomy()), settings=_SETTINGS)
 
 

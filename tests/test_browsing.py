@@ -174,10 +174,23 @@ def test_the_copy_is_made_anew_when_the_store_has_changed_only(root: Path) -> No
     assert {file.name for file in path.parent.iterdir()} == {"demo.sqlite", "made-from.json"}
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_store_on_a_server_is_copied_anew_each_time(root: Path, store: Store, database: str) -> None:
+    study = read_study(root / "data" / "studies" / "demo.toml")
+    import_threads(store, root / "data" / "demo" / "threads", "demo")
+    import_study(store, study)
+    assert copy_to_browse(study, database)[1]
+    path, again = copy_to_browse(study, database)
+    assert again
+    import_threads(Store(str(study.database)), root / "data" / "demo" / "threads", "demo")
+    import_study(Store(str(study.database)), study)
+    beside = path.read_bytes()
+    assert copy_to_browse(study, str(study.database)) == (path, True)
+    assert path.read_bytes() == beside  # the same copy as from a SQLite file
+
+
 def test_a_store_that_cannot_be_browsed_is_named_in_a_sentence_and_none_is_made(root: Path) -> None:
     study = read_study(root / "data" / "studies" / "demo.toml")
-    with pytest.raises(RedefectError, match="reads stores that are SQLite files"):
-        copy_to_browse(study, "postgresql://user:secret@localhost/x")
     with pytest.raises(RedefectError, match="The database holds nothing of study 'demo' yet; run `make STUDY=demo` first."):
         copy_to_browse(study, str(study.database))
     assert not study.database.exists()

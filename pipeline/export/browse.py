@@ -18,6 +18,7 @@ from pipeline.cells import cell_text
 from pipeline.export.threads import Pseudonyms
 from pipeline.store import read
 from pipeline.store.schema import Base
+from pipeline.store.search import MOST, PARTS_IN_SQLITE, TOKENS, in_brackets, parse, passage, terms_as_json
 from pipeline.study import Study
 from pipeline.taxonomy import Facet, Taxonomy
 
@@ -195,6 +196,20 @@ def write_copy(connection: Connection, study: Study, taxonomy: Taxonomy, path: P
         copy.close()
 
 
+def add_search_functions(connection: sqlite3.Connection) -> None:
+    """Give a connection to a copy the functions that its search needs."""
+
+    def terms(words: str | None) -> str:
+        return terms_as_json(parse((words or "")[:MOST]), "fts5")
+
+    def found(told: str | None, words: str | None) -> str:
+        wanted = [term for clause in parse((words or "")[:MOST]) for term in clause.wanted]
+        return in_brackets(passage(told or "", wanted))
+
+    connection.create_function("search_terms", 1, terms, deterministic=True)
+    connection.create_function("search_passage", 2, found, deterministic=True)
+
+
 def _fill(copy: sqlite3.Connection, table: _Table, rows: Iterable[tuple[Any, ...]]) -> None:
     columns = [f"{_name(column)} {_column_type(table.name, column)}" for column in table.columns]
     copy.execute(f"CREATE TABLE {_name(table.name)} ({', '.join(columns)})")
@@ -205,7 +220,8 @@ def _fill(copy: sqlite3.Connection, table: _Table, rows: Iterable[tuple[Any, ...
     if table.searched:
         index = f"{table.name}_fts"
         copy.execute(
-            f'CREATE VIRTUAL TABLE {index} USING fts5({", ".join(table.searched)}, content="{table.name}", content_rowid="id")'
+            f'CREATE VIRTUAL TABLE {index} USING fts5({", ".join(table.searched)}, content="{table.name}", content_rowid="id", '
+            f"tokenize={_text(TOKENS)})"
         )
         copy.execute(f"INSERT INTO {index} ({index}) VALUES ('rebuild')")  # noqa: S608  # names of this file
 
@@ -324,7 +340,8 @@ def _queries(study: Study, taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
     queries: dict[str, dict[str, Any]] = {
         "search": {
             "title": "Search titles, texts and comments",
-            "description": "Issues whose title, text or comments hold all the words, the best match first.",
+            "description": 'Words, "phrases", beginnings (mem*), -not, OR, as for `redefect search`: the 500 best passages of '
+            "the threads that hold all of it.",
             "sql": _SEARCH,
             "params": ["words"],
         },
@@ -406,19 +423,17 @@ def _text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-_SEARCH = """\
-WITH found AS (
-  SELECT rowid AS issue_id, 'title or text' AS place, snippet(issue_fts, -1, '[', ']', '…', 30) AS passage, rank AS rank
-  FROM issue_fts
-  WHERE issue_fts MATCH coalesce(nullif(escape_fts(:words), ''), '""')
-  UNION ALL
-  SELECT comment.issue_id, 'comment ' || comment.position, snippet(comment_fts, -1, '[', ']', '…', 30), comment_fts.rank
-  FROM comment_fts JOIN comment ON comment.id = comment_fts.rowid
-  WHERE comment_fts MATCH coalesce(nullif(escape_fts(:words), ''), '""')
-)
-SELECT issue.reference, issue.url, issue.title, found.place, found.passage
-FROM found JOIN issue ON issue.id = found.issue_id
-ORDER BY found.rank, found.issue_id, found.place"""
+_SEARCH = f"""\
+{PARTS_IN_SQLITE.replace(":terms", "search_terms(:words)")},
+best AS (SELECT issue_id, position, score FROM part ORDER BY score DESC, issue_id, position LIMIT 500)
+SELECT issue.reference, issue.url, issue.title,
+  CASE best.position WHEN 0 THEN 'title or text' ELSE 'comment ' || best.position END AS place,
+  search_passage(
+    CASE best.position WHEN 0 THEN issue.title || char(10) || coalesce(issue.body, '') ELSE comment.body END, :words
+  ) AS passage
+FROM best JOIN issue ON issue.id = best.issue_id
+LEFT JOIN comment ON comment.issue_id = best.issue_id AND comment.position = best.position
+ORDER BY best.score DESC, best.issue_id, best.position"""  # noqa: S608  # nothing in it comes from elsewhere
 
 _DISAGREEMENTS = """\
 SELECT issue.reference, issue.url, one.round, one.defect, one.facet, one.annotator AS one, one.category AS says,

@@ -1,4 +1,4 @@
-"""Full-text search over threads: one small language of queries, and the same answers from SQLite (FTS5) and PostgreSQL (tsvector).
+"""Full-text search over threads: one small language of queries, the same answers from SQLite (FTS5) and PostgreSQL (tsvector).
 
 A query holds words, "phrases in quotes", beginnings of words (`mem*`), and, with `-` before them, what a thread must not hold
 anywhere. All of these must be met, by the title, the text and the comments of a thread together; `OR` parts alternatives.
@@ -15,6 +15,9 @@ from sqlalchemy import Connection, Float, Integer, and_, func, select, text
 
 from pipeline.errors import RedefectError
 from pipeline.store.schema import Base
+
+TOKENS = "unicode61 remove_diacritics 0"
+"""How FTS5 tells words apart; the store's own index is made by a migration."""
 
 MOST = 1_000
 """Characters that a query may have."""

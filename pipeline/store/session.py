@@ -56,8 +56,12 @@ class Store:
                     raise RedefectError(f"{folder}: the database's folder cannot be made ({error.strerror}).") from None
         elif self.engine.dialect.name == "postgresql":
             event.listen(self.engine, "connect", _prepare_postgresql)
-        with self._explained():
-            self._migrate()
+        try:
+            with self._explained():
+                self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give all connections back; SQLite then folds its write-ahead log into the file."""

@@ -6,7 +6,7 @@ import pytest
 from conftest import CHECKOUT
 from sqlalchemy import text
 
-from pipeline.export.browse import metadata, write_copy
+from pipeline.export.browse import add_search_functions, metadata, write_copy
 from pipeline.importing import import_threads
 from pipeline.openstudy import OpenStudy
 from pipeline.store.session import Store
@@ -64,7 +64,7 @@ def test_what_is_not_listed_stays_in_the_store(store: Store, tmp_path: Path) -> 
     import_of(store, tmp_path, HOSTILE)
     with store.writing() as connection:
         connection.execute(text("CREATE TABLE diary (id INTEGER PRIMARY KEY, words TEXT)"))
-        connection.execute(text("INSERT INTO diary (words) VALUES ('what a participant said')"))
+        connection.execute(text("INSERT INTO diary (id, words) VALUES (1, 'what a participant said')"))
         connection.execute(text("ALTER TABLE issue ADD COLUMN remembered TEXT DEFAULT 'what a participant said'"))
     copied(store, tmp_path / "copy.sqlite").close()
     assert b"participant" not in (tmp_path / "copy.sqlite").read_bytes()
@@ -125,7 +125,7 @@ def test_each_query_runs_on_a_study_of_any_taxonomy(store: Store, tmp_path: Path
     with store.reading() as connection:
         write_copy(connection, study, humbatova, tmp_path / "copy.sqlite")
     copy = sqlite3.connect(tmp_path / "copy.sqlite")
-    copy.create_function("escape_fts", 1, lambda words: words)
+    add_search_functions(copy)
     for query in metadata(DEMO, TAXONOMY)["databases"]["demo"]["queries"].values():
         assert query["title"]
     for query in metadata(study, humbatova)["databases"][study.name]["queries"].values():
