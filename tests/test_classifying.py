@@ -77,12 +77,12 @@ def test_what_cannot_be_learnt_is_stored_only_when_asked_for(filled: Store, stud
         assert "root-cause" not in set(stored(connection, "demo")["facet"])
 
 
-def test_a_second_run_changes_nothing(filled: Store, study: Study, model: Path, tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing(filled: Store, study: Study, model: Path, database: str) -> None:
     classify_store(filled, study, model, standins.demo_classifier())
-    before = contents(tmp_path / "store.sqlite")
+    before = contents(database)
     runs = rows(filled, "run")
     assert classify_store(filled, study, model, standins.demo_classifier()).changed == 0
-    assert contents(tmp_path / "store.sqlite") == before
+    assert contents(database) == before
     assert rows(filled, "run") == runs == 1
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, make_root
+from postgres import Server
 from served import COMMIT, at, thread
 
 from pipeline.collect.github.client import Client, Patience, Unwatched
@@ -109,14 +110,16 @@ class Stopping(Unwatched):
 Crawled = Callable[..., Crawling]
 
 
-@pytest.fixture
-def crawling(tmp_path: Path) -> Iterator[Crawled]:
-    """Make a crawl of a world, for a study, into a store of its own."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def crawling(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crawled]:
+    """Make a crawl of a world, for a study, into a store of its own, on each database."""
+    server: Server | None = None if request.param == "sqlite" else request.getfixturevalue("postgresql")
     with ExitStack() as stack:
 
         def make(world: World, study: Study, token: bool = True, faults: Faults | None = None) -> Crawling:
             replica = stack.enter_context(Replica(world, Limits(anonymous=5000), faults))
-            store = Store(str(tmp_path / f"crawled-on-{replica.url.rpartition(':')[2]}.sqlite"))
+            file = tmp_path / f"crawled-on-{replica.url.rpartition(':')[2]}.sqlite"
+            store = Store(str(file) if server is None else stack.enter_context(server.database()))
             stack.callback(store.close)
             return Crawling(store, replica, study, token)
 

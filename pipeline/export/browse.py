@@ -248,10 +248,9 @@ def _rows(connection: Connection, table: _Table, names: Pseudonyms) -> Iterator[
         repository = Base.metadata.tables["repository"]
         query = query.join(repository).add_columns(repository.c.owner, repository.c.name)
     made = {column: _derived(column) for column in table.columns if column not in kept}
-    for row in connection.execution_options(yield_per=1000).execute(query).mappings():
-        yield tuple(
-            made[column](row) if column in made else _value(row[column], column, names) for column in table.columns
-        )  # fmt: skip
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        for row in rows.mappings():
+            yield tuple(made[column](row) if column in made else _value(row[column], column, names) for column in table.columns)
 
 
 def _derived(column: str) -> Callable[[Any], str | None]:

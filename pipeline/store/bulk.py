@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, text
 
-_FEW = 20
+FEW = 20
 """Fewer rows than these are inserted: that is one statement, and COPY is three messages."""
 
 
 def put_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Add rows, all with the same columns, in their order."""
-    if connection.dialect.name == "postgresql" and len(rows) >= _FEW:
+    if connection.dialect.name == "postgresql" and len(rows) >= FEW:
         _copy(connection, table, rows)
     elif rows:
         connection.execute(insert(table), rows)

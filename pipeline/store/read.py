@@ -228,27 +228,27 @@ def threads(connection: Connection, repositories: list[str] | None = None) -> It
         .order_by(*_ORDER, _COMMENT.position)
     )  # fmt: skip
     query = _in_repositories(query, repositories)
-    rows = connection.execution_options(yield_per=1000).execute(query)
-    for _, group in groupby(rows, key=lambda row: row.id):
-        first, *rest = group
-        answers = [first, *rest] if first.position is not None else []
-        complete = first.comments_complete and all(answer.comment is not None for answer in answers)
-        yield Thread(
-            repository=first.repository,
-            number=first.number,
-            title=first.title,
-            body=first.body,
-            state=first.state,
-            author=first.author,
-            created_at=first.created_at,
-            updated_at=first.updated_at,
-            closed_at=first.closed_at,
-            fix=first.fix,
-            labels=None if first.tracker_labels is None else tuple(first.tracker_labels),
-            comments=tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers)
-            if complete
-            else None,
-        )
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        for _, group in groupby(rows, key=lambda row: row.id):
+            first, *rest = group
+            answers = [first, *rest] if first.position is not None else []
+            complete = first.comments_complete and all(answer.comment is not None for answer in answers)
+            yield Thread(
+                repository=first.repository,
+                number=first.number,
+                title=first.title,
+                body=first.body,
+                state=first.state,
+                author=first.author,
+                created_at=first.created_at,
+                updated_at=first.updated_at,
+                closed_at=first.closed_at,
+                fix=first.fix,
+                labels=None if first.tracker_labels is None else tuple(first.tracker_labels),
+                comments=tuple(Comment(author=r.commenter, created_at=r.commented_at, body=r.comment) for r in answers)
+                if complete
+                else None,
+            )
 
 
 def updates(connection: Connection, repository: str) -> dict[int, datetime]:
