@@ -95,6 +95,8 @@ class Store:
             if self.engine.dialect.name == "postgresql":
                 _wait_for_others(connection, repositories)
             yield connection
+            if self.engine.dialect.name == "sqlite":
+                _index_new_texts(connection)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -168,6 +170,20 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the lock at once: it then waits its turn, instead of failing in the middle on a stale snapshot.
     writes = connection.get_execution_options().get("redefect_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _index_new_texts(connection: Connection) -> None:
+    """Take the texts that triggers have noted into the index of words: all at once, which is much faster than one by one."""
+    noted = connection.execute(
+        text("SELECT name FROM sqlite_master WHERE name IN ('issue_fts_new', 'comment_fts_new')")
+    ).scalars()
+    for new in noted.all():
+        if not connection.scalar(text(f"SELECT EXISTS (SELECT 1 FROM {new})")):  # noqa: S608  # one of the two names above
+            continue
+        table, columns = ("issue", "title, body") if new == "issue_fts_new" else ("comment", "body")
+        take = f"INSERT INTO {table}_fts (rowid, {columns}) SELECT id, {columns} FROM {table} WHERE id IN (SELECT id FROM {new})"  # noqa: S608  # as before
+        connection.execute(text(take))
+        connection.execute(text(f"DELETE FROM {new}"))  # noqa: S608  # one of the two names above
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
