@@ -142,7 +142,7 @@ def search(
             row.number,
             _marked(_visible(row.title or ""), wanted),
             row.position,
-            passage((row.body or row.title or "") if row.position == 0 else row.comment, wanted),
+            passage((row.body or row.title or "") if row.position == 0 else row.comment or "", wanted),
         )
         for row in rows
     ]
