@@ -20,7 +20,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-gharchive bench-classify bench-prevalence bench-label-errors stress-crawl clean
+.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-gharchive bench-classify bench-prevalence bench-label-errors bench-postgres stress-crawl stress-postgres clean
 
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -186,6 +186,12 @@ bench-label-errors: $(READY) ## plant wrong labels, and look whether they are fo
 
 stress-crawl: $(READY) ## break and kill 200 crawls, and compare what they store with undisturbed ones
 	$(BIN)/python tests/crawl_stress.py --crawls 200
+
+bench-postgres: $(READY) ## import Denchmark into PostgreSQL beside psql's COPY, and time searches (needs PostgreSQL and ../shared)
+	$(BIN)/python tests/benchmarks/postgres_import.py
+
+stress-postgres: $(READY) ## write into PostgreSQL by four writers at once for two minutes, and compare with a serial run
+	$(BIN)/python tests/postgres_stress.py
 
 clean: ## remove everything generated, but not the fetched data
 	rm -rf data/build .venv

@@ -19,7 +19,7 @@ def test_every_command_tells_what_it_does(redefect: Run) -> None:
     for command in (["study-data"], ["import", "study"], ["import", "threads"], ["select", "issues"],
                     ["export", "tables"], ["export", "figures"], ["export", "threads"], ["findings"],
                     ["benchmark", "nlbse24"], ["browse"], ["checklist"], ["classify"],
-                    ["prevalence"], ["queue"], ["train"], ["evaluate"], ["interviews", "propose"]):  # fmt: skip
+                    ["prevalence"], ["queue"], ["train"], ["evaluate"], ["interviews", "propose"], ["search"]):  # fmt: skip
         assert "Usage" in redefect(*command, "--help").stdout
     assert redefect("--version").stdout == f"{__version__}\n"
 

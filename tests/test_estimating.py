@@ -22,6 +22,12 @@ SAYS_CRASH = {"crash": 0.95, "hang": 0.45}
 
 
 @pytest.fixture
+def database(tmp_path: Path) -> str:
+    """SQLite is enough for what computes on what it read."""
+    return str(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
 def study(root: Path) -> Study:
     return read_study(root / "data" / "studies" / "demo.toml")
 

@@ -33,6 +33,12 @@ from pipeline.taxonomy import Taxonomy
 RATERS = pd.DataFrame([("the raters", "symptom", 20, 0.75, 0.65, 0.85)], columns=["who", "facet", "n", "kappa", "low", "high"])
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """SQLite is enough for what computes on what it read."""
+    return str(tmp_path / "store.sqlite")
+
+
 @pytest.fixture(scope="module")
 def report() -> Report:
     """A classifier of words beside rules that always say the same, on invented threads."""

@@ -17,6 +17,12 @@ HEADER = "repository,number,defect,facet,category,annotator,round,confidence\n"
 
 
 @pytest.fixture
+def database(tmp_path: Path) -> str:
+    """SQLite is enough for what computes on what it read."""
+    return str(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
 def study(root: Path) -> Study:
     return read_study(root / "data" / "studies" / "demo.toml")
 

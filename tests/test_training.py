@@ -20,6 +20,12 @@ HUMAN = "who,facet,n,kappa,low,high\n"
 
 
 @pytest.fixture
+def database(tmp_path: Path) -> str:
+    """SQLite is enough for what computes on what it read."""
+    return str(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
 def study(root: Path) -> Study:
     (root / "data" / "models").mkdir()
     (root / "data" / "models" / "ABOUT.md").write_text("## What it is for\n\nFor tests.\n")
