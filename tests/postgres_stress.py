@@ -38,6 +38,9 @@ from pipeline.thread import Comment, Thread
 WRITERS = ("crawler", "another crawler", "importer", "annotator")
 _REPOSITORIES = (LARGE, SMALL, OLD, EMPTY, BLOCKED, MISSING)
 _LAST = 10**6
+_PAUSE = 0.3
+"""Seconds between versions, so that crawlers, who wait for whole imports, get on as well."""
+
 _DEADLINE = 300.0
 """Seconds after which writers are taken to wait for each other for ever."""
 
@@ -135,6 +138,8 @@ def _keep_writing(
         while not stop.value:
             runs.value += work(store, url, backwards, version)
             version += 1
+            if work is not _crawl:
+                time.sleep(_PAUSE)
         runs.value += work(store, url, backwards, _LAST)
         store.close()
     except BaseException:

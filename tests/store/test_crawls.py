@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pipeline.facts import CrawledComment, CrawledIssue, IssueReference, ThreadPart
@@ -59,6 +60,29 @@ def test_a_thread_that_comes_in_parts_is_complete_with_the_last_and_loses_what_i
     assert changes == [1, 2, 1, 1, 1]
     assert state_of(store) == ({1: True}, {})
     assert comments_of(store) == [(1, 1), (1, 3)]
+
+
+def test_two_crawls_that_read_a_thread_part_by_part_lose_nothing_of_it(store: Store) -> None:
+    one = [[part(1, [1], after="x")], [part(1, [2], begins="x", after="y")], [part(1, [3], begins="y", after=None)]]
+    stored(store, [issue(1, 3)], one[0], one[1])
+    stored(store, one[0])  # the other crawl begins
+    stored(store, one[2])
+    assert comments_of(store) == [(1, 1), (1, 2), (1, 3)]
+    assert state_of(store) == ({1: False}, {1: "x"})
+    stored(store, one[1], one[2])
+    assert state_of(store) == ({1: True}, {})
+    assert comments_of(store) == [(1, 1), (1, 2), (1, 3)]
+
+
+def test_an_answer_that_is_older_than_what_is_there_replaces_nothing(store: Store) -> None:
+    later = THEN + timedelta(days=1)
+    stored(store, [issue(1, 1, later)], [part(1, [1], after=None)])
+    assert stored(store, [issue(1, 0)]) == [0]
+    edited = [replace(comment(1), updated_at=later, body="Edited")]
+    with store.writing() as connection:
+        crawls.put_comments(connection, NAME, [(IssueReference(NAME, 1), c) for c in edited])
+        assert crawls.put_comments(connection, NAME, [(IssueReference(NAME, 1), comment(1))]) == 0
+    assert state_of(store) == ({1: True}, {})
 
 
 def test_a_last_part_that_comes_twice_takes_nothing_away(store: Store) -> None:

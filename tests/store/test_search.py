@@ -4,6 +4,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from conftest import CHECKOUT
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +152,17 @@ def test_texts_of_any_length_and_kind_are_stored(store: Store) -> None:
     distinct = " ".join(f"w{i:05x}" for i in range(200_000))
     put(store, thread(1, "long", distinct, "x" * 3_000_000, "\N{SNAKE} 汉字 \x01 </script>"))
     assert threads_of(store, "w00000 汉字") == ["a/b#1"]
+
+
+def test_a_store_of_an_earlier_version_is_indexed_when_it_is_opened(store: Store, database: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "pipeline:store/migrations")
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0007")
+        write.put_threads(connection, [thread(1, "anvil", None, "hammer")], "x")
+    with closing(Store(database)) as opened:
+        assert threads_of(opened, "anvil hammer") == ["a/b#1"]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -40,6 +40,20 @@ def test_threads_read_back_as_they_were_stored(store: Store, threads: list[Threa
     ]
 
 
+def test_many_threads_of_any_text_read_back_as_they_were_stored(store: Store) -> None:
+    texts = ["\\N", "a\tb", "one\r\ntwo\n", "\\.", '"', "'", "\x01\x7f", "\N{SNAKE}\u202e", "", "{}", "\\x41\\", "\ufffe"]
+    threads = [
+        Thread(
+            repository="a/b", number=n, title=text, body=text, author="x" if n % 2 else None, created_at=TIME,
+            labels=(text, "\0"), comments=(Comment(body=text), Comment(body=text * 2, author=text or None, created_at=TIME)),
+        )
+        for n, text in enumerate(texts * 4, 1)
+    ]  # fmt: skip
+    with store.writing() as connection:
+        assert write.put_threads(connection, threads, "x").added == len(threads)
+        assert list(read.threads(connection)) == threads
+
+
 def test_storing_again_changes_nothing(store: Store, database: str) -> None:
     threads = [Thread(repository="a/b", number=n, title="t", comments=(Comment(body="c"),)) for n in range(1, 2500)]
     with store.writing() as connection:
