@@ -28,6 +28,7 @@ from pipeline import __version__
 from pipeline.collect.github.client import Client, Patience
 from pipeline.crawling import Crawl, Wish
 from pipeline.facts import IssueReference, Label, Remark, RepositoryFacts
+from pipeline.intake import COMMENTS
 from pipeline.replica import Faults, Limits
 from pipeline.replica.faults import ALL
 from pipeline.store import write
@@ -202,15 +203,20 @@ def run_round(seed: int, database: str, serial: str, seconds: float, folder: Pat
 def differences(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Tell which rows are in one store only. What chance decides is left out: see `_comparable`.
 
-    So are issues without a text: a label that was taken back leaves the one behind that it was of.
+    So are issues without a text: a label that was taken back leaves the one behind that it was of. And so is how far a crawl
+    listed all comments, which is one of its ways to threads, taken when many are wanted.
     """
     lines = []
-    ours, theirs = ({**of, "issue": [row for row in of["issue"] if row["title"] is not None]} for of in (ours, theirs))
+    ours, theirs = ({table: [row for row in of[table] if _counts(table, row)] for table in of} for of in (ours, theirs))
     for table in sorted(set(ours) - {"run"}):
         one, other = (Counter(repr(_comparable(table, row)) for row in of[table]) for of in (ours, theirs))
         lines += [f"{table}: only at once: {row}" for row in (one - other).elements()]
         lines += [f"{table}: only in turn: {row}" for row in (other - one).elements()]
     return lines
+
+
+def _counts(table: str, row: dict[str, Any]) -> bool:
+    return not (table == "issue" and row["title"] is None) and not (table == "crawl" and row["resource"] == COMMENTS)
 
 
 def _comparable(table: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ A query holds words, "phrases in quotes", beginnings of words (`mem*`), and, wit
 anywhere. All of these must be met, by the title, the text and the comments of a thread together; `OR` parts alternatives.
 Capitals do not count. Whatever is neither letter nor digit separates words, so that `torch.cuda` is the phrase "torch cuda".
 Any text is a query: what means nothing is passed over.
+
+Where databases differ: PostgreSQL indexes no words of more than 2,047 bytes, nothing after the first 200,000 characters of a text,
+and no phrases after some 16,000 words; it takes `7e5c` for two words, a number and the rest, and `c²` for `c`.
 """
 
 import json
