@@ -34,10 +34,9 @@ def shared(database: str, demo: OpenStudy) -> Iterator[OpenStudy]:
     store.close()
 
 
-def test_its_tables_and_figures(shared: OpenStudy, demo: OpenStudy) -> None:
+def test_its_tables(shared: OpenStudy, demo: OpenStudy) -> None:
     for one, other in zip(study_tables(shared), study_tables(demo), strict=True):
-        assert (one.to_csv(), one.to_latex()) == (other.to_csv(), other.to_latex()), one.name
-    assert shared.figure("figure-08").to_bytes("svg") == demo.figure("figure-08").to_bytes("svg")
+        assert one.to_csv() == other.to_csv(), one.name
 
 
 @pytest.mark.parametrize("frame", ["defects", "issues", "labels", "ratings"])

@@ -5,8 +5,8 @@ anywhere. All of these must be met, by the title, the text and the comments of a
 Capitals do not count. Whatever is neither letter nor digit separates words, so that `torch.cuda` is the phrase "torch cuda".
 Any text is a query: what means nothing is passed over.
 
-Where databases differ: PostgreSQL indexes no words of more than 2,047 bytes, nothing after the first 200,000 characters of a text,
-and no phrases after some 16,000 words; it takes `7e5c` for two words, a number and the rest, and `c²` for `c`.
+Where databases differ: PostgreSQL indexes no words of more than 2,047 bytes, nothing after the first 200,000 characters of a
+text, and no phrases after some 16,000 words; and it takes `7e5c` for two words, a number and the rest.
 """
 
 import json
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Float, Integer, and_, func, select, text
 from pipeline.errors import RedefectError
 from pipeline.store.schema import Base
 
-TOKENS = "unicode61 remove_diacritics 0"
+TOKENS = "unicode61 remove_diacritics 0 categories 'L* Nd Nl'"
 """How FTS5 tells words apart; the store's own index is made by a migration."""
 
 MOST = 1_000

@@ -26,7 +26,7 @@ QUERIES = (
     "nan OR inf", 'loss nan OR "batch size" -gpu', "torch.cuda", "batch_size", "a-b", "tf.keras.layers", "1080", "1e-3", "0.001",
     "<b>", "don't", "größe", "e", "the", "OR", "OR OR cuda", '"', '"cuda', '""', "*", "-", "--gpus", "(cuda AND memory)",
     "NEAR(cuda memory)", "title:cuda", "cuda & memory", "cuda | memory", "cuda'; DROP TABLE issue; --", "user@example.com",
-    "https://github.com", "/usr/lib", "C++", "x" * 999,
+    "https://github.com", "/usr/lib", "C++", "0²", "x" * 999,
 )  # fmt: skip
 
 
@@ -67,7 +67,10 @@ def test_both_databases_find_the_same_threads(both: tuple[Store, Store], query: 
 
 
 @settings(max_examples=150, deadline=None)
-@given(query=st.text(st.sampled_from("ab cuda\"'*-()|&:!<>\\\0\ud800\u0301é.^~OR\n"), max_size=40) | st.text(max_size=40))
+@given(
+    query=st.text(st.sampled_from("ab cuda\"'*-()|&:!<>\\\0\ud800\u0301é.^~OR\n"), max_size=40)
+    | st.text(st.characters(max_codepoint=0x24F), max_size=40)
+)
 def test_any_text_is_a_query_and_both_databases_find_the_same(both: tuple[Store, Store], query: str) -> None:
     one, other = (threads_of(store, query) for store in both)
     assert one == other

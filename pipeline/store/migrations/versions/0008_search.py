@@ -56,7 +56,7 @@ def _index(table: str, columns: tuple[str, ...]) -> None:
     )
     op.execute(
         f'CREATE VIRTUAL TABLE {table}_fts USING fts5({names}, content="{table}", content_rowid="id", '
-        "tokenize='unicode61 remove_diacritics 0')"
+        "tokenize=\"unicode61 remove_diacritics 0 categories 'L* Nd Nl'\")"
     )
     op.execute(f"INSERT INTO {table}_fts ({table}_fts) VALUES ('rebuild')")  # noqa: S608  # names of this file
     op.execute(f"CREATE TABLE {table}_fts_new (id INTEGER NOT NULL PRIMARY KEY)")
