@@ -4,8 +4,6 @@ Memory does not grow with the number of threads, and what comes out does not dep
 """
 
 import os
-import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -28,6 +26,7 @@ from pipeline.classify.queue import Queued, queued, ranked, vectors
 from pipeline.errors import RedefectError
 from pipeline.facts import IssueReference
 from pipeline.files import sha256
+from pipeline.processes import not_interrupted, processors
 from pipeline.store import read
 from pipeline.store.predictions import Said, put_predictions, settled
 from pipeline.store.session import Store
@@ -167,7 +166,7 @@ def predictions(classifier: Classifier, threads: Iterable[Thread], processes: in
     processes
         How many; as many as there are processors, if not given.
     """
-    count = processes or min(_MOST_PROCESSES, _processors())
+    count = processes or min(_MOST_PROCESSES, processors())
     batches = _units(iter(threads), _BATCH)
     first = list(islice(batches, _BATCHES_ALONE if count > 1 else 0))
     if len(first) < _BATCHES_ALONE:
@@ -200,17 +199,13 @@ def _units(items: Iterator[_T], size: int) -> Iterator[list[_T]]:
         yield unit
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def _workers(classifier: Classifier, count: int) -> Iterator[ProcessPoolExecutor]:
     """Run processes that label; when this one is stopped, they end without a word."""
     spawning = get_context("spawn")
     pool = ProcessPoolExecutor(count, spawning, _start_worker, (classifier, spawning.Barrier(count)))
     try:
-        with _not_interrupted():  # a process takes over what is ignored when it starts
+        with not_interrupted():  # a process takes over what is ignored when it starts
             for _ in range(count):
                 pool.submit(os.getpid)  # starts a process while none is idle, and none is before all have met
         yield pool
@@ -220,18 +215,6 @@ def _workers(classifier: Classifier, count: int) -> Iterator[ProcessPoolExecutor
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _not_interrupted() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 _classifier: Classifier

@@ -24,7 +24,7 @@ from pipeline import __version__
 from pipeline.annotate_commands import agreement, annotate_app, codebook, label_errors
 from pipeline.errors import RedefectError
 from pipeline.export_commands import export_app
-from pipeline.gharchive_commands import collect_gharchive, replica_gharchive
+from pipeline.gharchive_commands import collect_gharchive, replica_gharchive, survey
 from pipeline.interview_commands import interviews_app
 from pipeline.package_commands import dataset, import_package, rehydrate
 from pipeline.report_commands import notebooks, paper, report
@@ -78,6 +78,7 @@ app.command("search")(search)
 app.add_typer(interviews_app, name="interviews")
 app.add_typer(select_app, name="select")
 app.add_typer(export_app, name="export")
+app.command("survey")(survey)
 collect_app.command("gharchive")(collect_gharchive)
 replica_app.command("gharchive")(replica_gharchive)
 app.add_typer(replica_app, name="replica")

@@ -1,4 +1,4 @@
-"""The commands about GH Archive: `redefect collect gharchive`, `redefect replica gharchive`. They parse and call."""
+"""The commands about GH Archive: `redefect collect gharchive`, `survey`, `replica gharchive`. They parse and call."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from pipeline.terminal import (
-    ERR,
     DatabaseOption,
+    ModelOption,
     StudyOption,
     from_here,
     name_made,
     named_study,
     print_rows,
+    progress_shown,
     table_csv,
 )
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 FromOption = Annotated[str, typer.Option("--from", help="The first month (2021-01) or day (2021-01-31).")]
 ToOption = Annotated[str, typer.Option("--to", help="The last month or day.")]
 JobsOption = Annotated[int, typer.Option(min=1, help="How many processes to work in.")]
+
+_COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
 def collect_gharchive(
@@ -103,6 +106,64 @@ def collect_gharchive(
     name_made([events / "manifest.jsonl", flaws])
 
 
+def survey(
+    events: Annotated[Path | None, typer.Argument(help="The folder of collected events; else that of the study's build.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder to write to; else survey beside the events.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask cluster's scheduler, tcp://host:8786; else a cluster is started on this machine.")
+    ] = None,
+    no_dask: Annotated[bool, typer.Option("--no-dask", help="Work without Dask, in processes of this machine.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many processes of this machine work; else as many as it has processors.")
+    ] = None,
+    study: StudyOption = "demo",
+    model: ModelOption = None,
+) -> None:
+    """Rebuild, clean, label and count all threads of collected events, on this machine or on a Dask cluster.
+
+    The results are the same bytes wherever they are computed. The same command goes on where it was stopped.
+    """
+    from pipeline.analyze.clustered import ALL
+    from pipeline.engines import local_cluster, processes, running_cluster
+    from pipeline.errors import RedefectError
+    from pipeline.files import sha256, write
+    from pipeline.models import shipped_model
+    from pipeline.numerals import interval_text, written
+    from pipeline.processes import processors
+    from pipeline.surveying import Survey, survey_all
+
+    if scheduler is not None and (no_dask or workers is not None):
+        raise RedefectError("A scheduler has its own workers: give it alone, without --no-dask and --workers.")
+    folder = (events or named_study(study).build / "gharchive").absolute()
+    path = (model or shipped_model()).absolute()
+    wanted = Survey(folder, (output or folder.parent / "survey").absolute(), path, sha256(path))
+    if scheduler is not None:
+        engine = running_cluster(scheduler, wanted.amiss)
+    else:
+        engine = (processes if no_dask else local_cluster)(workers or processors())
+    with engine as at_work, progress_shown(*_COLUMNS) as progress:
+        task = progress.add_task("partitions", total=None)
+        report = survey_all(wanted, at_work, lambda total: progress.update(task, total=total, advance=1))
+    shares = report.shares
+    made = wanted.output / "shares.csv"
+    write(made, table_csv("shares", list(shares.columns), shares.itertuples(index=False, name=None)))
+    whole = shares[shares["period"] == ALL].drop(columns="period")
+    kept = sum(part.kept for part in report.parts)
+    print_rows(
+        f"Surveyed: {sum(part.threads for part in report.parts):,} threads in {len(report.parts)} partitions"
+        + (f", {kept} of them kept from before" if kept else ""),
+        ["facet", "category", "threads", "of", "repositories", "share", "95 % interval"],
+        [
+            (facet, category, f"{threads:,}", f"{of:,}", f"{repositories:,}", f"{written(share, 'share')} %",
+             interval_text(low, high, "share"))
+            for facet, category, threads, of, repositories, _, share, low, high in whole.itertuples(index=False, name=None)
+        ],
+    )  # fmt: skip
+    name_made([made, wanted.output / "manifest.json"])
+
+
 def replica_gharchive(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write hourly files to.")],
     begin: FromOption,
@@ -163,8 +224,7 @@ def _print_flaws(flaws: list["Flaw"]) -> None:
 
 @contextmanager
 def _shown(hours: list["Hour"]) -> Iterator[Callable[["HourRecord"], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+    with progress_shown(*_COLUMNS) as progress:
         task = progress.add_task(hours[0].name, total=len(hours))
 
         def watch(record: "HourRecord") -> None:

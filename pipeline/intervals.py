@@ -34,6 +34,37 @@ def wilson(count: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def wilson_of_clusters(x: int, n: int, xx: int, xn: int, nn: int, clusters: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return an interval of a share among things that come in clusters, which are a sample of clusters.
+
+    The share's variance is that of a ratio of totals (Cochran 1977, section 3.12); the interval is Wilson's, of as many
+    independent things as would have it (as Korn & Graubard 1998 do with Clopper and Pearson's), and of no more than there are.
+
+    Parameters
+    ----------
+    x, n
+        How many of how many.
+    xx, xn, nn
+        The sums over clusters of products of these numbers, as they are in each cluster.
+    clusters
+        How many clusters have any. Where all have the same share, so that nothing tells how clusters vary, they count as things.
+
+    Returns
+    -------
+    Bounds between 0 and 1; both are NaN when `n` is 0.
+    """
+    if n <= 0:
+        return math.nan, math.nan
+    # In whole numbers, or what is left of large squares would be noise: n * n times the sum over clusters of (x - share * n)^2.
+    residual = xx * n * n - 2 * x * xn * n + x * x * nn
+    if residual <= 0 or clusters < 2:
+        size = float(min(clusters, n))
+    else:
+        # share * (1 - share) / variance; the variance is residual / n^4 * clusters / (clusters - 1)
+        size = min(float(n), x * (n - x) * n * n * (clusters - 1) / (residual * clusters))
+    return wilson(x / n * size, size, level)
+
+
 def mover(first: Floats, second: Floats) -> Floats:
     """Return the differences of independent estimates, second less first, with their intervals.
 

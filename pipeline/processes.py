@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TypeVar
 
@@ -55,6 +56,24 @@ class Workers:
             yield from self._pool.map(function, tasks)
         except BrokenProcessPool:
             raise RedefectError("A process that worked for this command died; run the same command again.") from None
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def not_interrupted() -> Iterator[None]:
+    """Have the processes that are started within leave Ctrl-C to this one: they take over what is ignored when they start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _begin_work() -> None:

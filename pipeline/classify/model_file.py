@@ -180,13 +180,13 @@ class Classifier:
         """Read threads as the facets' labeller does."""
         return [read_document(thread, self.habits, most=MOST_CHARACTERS) for thread in threads]
 
-    def predict(self, threads: Sequence[Thread]) -> list[Prediction]:
-        """Label threads, each by itself, in their order."""
+    def predict(self, threads: Sequence[Thread], documents: Sequence[Document] | None = None) -> list[Prediction]:
+        """Label threads, each by itself, in their order; `documents` are the threads as `read` gives them, if that was done."""
         if not threads:
             return []
         classes = list(self.gate.classes_)
         gate = _in_ten_thousandths(self.gate.predict_proba(threads)[:, [classes.index(name) for name in GATE]])
-        probabilities = self.facets.predict_proba(self.read(threads))
+        probabilities = self.facets.predict_proba(documents or self.read(threads))
         guesses = self.facets.best_guesses(probabilities)
         facets = {
             facet: self._facet(facet, probabilities[column], guesses[:, column])

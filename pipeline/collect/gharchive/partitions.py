@@ -127,6 +127,11 @@ def buckets(folder: Path) -> list[int]:
     return sorted(int(match[1]) for path in folder.glob("bucket=*") if (match := _BUCKET.fullmatch(path.name)))
 
 
+def files(folder: Path, bucket: int) -> list[Path]:
+    """Return the partitions of a bucket that there are, month by month."""
+    return sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
+
+
 def rows(folder: Path, month: str) -> int:
     """Return how many events the partitions of a month hold."""
     return sum(pq.read_metadata(path).num_rows for path in folder.glob(f"bucket=*/month={month}/part-0.parquet"))
@@ -180,8 +185,7 @@ def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = Non
 def _dataset(folder: Path, bucket: int) -> "ds.Dataset":
     import pyarrow.dataset as ds  # brings all of pandas, which processes that only read need not wait for
 
-    paths = sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
-    return ds.dataset([str(path) for path in paths], schema=SCHEMA, format="parquet")
+    return ds.dataset([str(path) for path in files(folder, bucket)], schema=SCHEMA, format="parquet")
 
 
 @contextlib.contextmanager
