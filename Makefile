@@ -20,7 +20,7 @@ REFERENCE     := $(wildcard data/reference/*/*.toml)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-gharchive bench-classify bench-prevalence bench-label-errors bench-postgres stress-crawl stress-postgres clean
+.PHONY: all help study-data collect findings classify notebooks report paper checklist dataset browse train test test-label-studio coverage check bench bench-crawl bench-memory bench-gharchive bench-classify bench-prevalence bench-label-errors bench-postgres bench-scaling stress-crawl stress-postgres stress-survey clean
 
 all: $(CRAWL_$(STUDY)) $(CLASSIFIED_$(STUDY)) $(BUILD)/findings.txt $(BUILD)/tables/SHA256SUMS $(BUILD)/figures/SHA256SUMS ## set up, then run the study STUDY (demo) end to end
 
@@ -192,6 +192,12 @@ bench-postgres: $(READY) ## import Denchmark into PostgreSQL beside psql's COPY,
 
 stress-postgres: $(READY) ## write into PostgreSQL by four writers at once for two minutes, and compare with a serial run
 	$(BIN)/python tests/postgres_stress.py
+
+stress-survey: $(READY) ## kill a worker of a Dask cluster in ten surveys, and compare with an undisturbed one
+	$(BIN)/python tests/survey_stress.py
+
+bench-scaling: $(READY) ## collect, label and count Denchmark 1 and 10 times over (needs ../shared; 100 times by COPIES=100, hours)
+	$(BIN)/python tests/benchmarks/scaling.py data/build/scaling $(or $(COPIES),1 10)
 
 clean: ## remove everything generated, but not the fetched data
 	rm -rf data/build .venv

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
-_ANSWERS = 15.0
+_ANSWERS = 5.0
 _WORKER = 60.0
 _DEATHS = 10
 """Of workers of ours in the middle of one part, before the part is taken for what kills them."""

@@ -103,28 +103,36 @@ def survey_all(survey: Survey, engine: Engine, watch: Callable[[int], None] = la
     RedefectError
         If nothing was collected, a partition is damaged, or who works does not live to the end; the parts that are done stay.
     """
-    collected = survey.events / manifest.NAME
+    parts = label_all(survey, engine, watch)
+    made = {
+        "events": sha256(survey.events / manifest.NAME),
+        "model": survey.digest,
+        "labels": [{"file": survey.labels(p.bucket).name, "threads": p.threads, "sha256": p.sha256} for p in parts],
+    }
+    write(survey.output / "manifest.json", (json.dumps(made, indent=1) + "\n").encode())
+    return SurveyReport(parts, count_all(survey, engine))
+
+
+def label_all(survey: Survey, engine: Engine, watch: Callable[[int], None] = lambda _: None) -> list[Part]:
+    """Label the threads of all partitions; return the parts in the order of their buckets."""
     buckets = partitions.buckets(survey.events)
-    if not collected.is_file() or not buckets:
+    if not (survey.events / manifest.NAME).is_file() or not buckets:
         raise RedefectError(f"{survey.events}: holds no events; collect some by `redefect collect gharchive`.")
     parts = []
     for part in engine.map(partial(label_part, survey), buckets):
         watch(len(buckets))
         parts.append(part)
-    parts.sort(key=lambda part: part.bucket)
     of_now = {survey.labels(bucket) for bucket in buckets}
     for stale in sorted({*survey.output.glob("labels/part-*.parquet")} - of_now):
         stale.unlink()
-    sums = engine.sums(partial(count_part, survey), buckets, KEYS, NO_SUMS)
-    made = {
-        "events": sha256(collected),
-        "model": survey.digest,
-        "labels": [{"file": survey.labels(p.bucket).name, "threads": p.threads, "sha256": p.sha256} for p in parts],
-    }
-    write(survey.output / "manifest.json", (json.dumps(made, indent=1) + "\n").encode())
+    return sorted(parts, key=lambda part: part.bucket)
+
+
+def count_all(survey: Survey, engine: Engine) -> pd.DataFrame:
+    """Count the labels of all parts; return the shares of all categories (see `cluster_shares`)."""
+    sums = engine.sums(partial(count_part, survey), partitions.buckets(survey.events), KEYS, NO_SUMS)
     categories = _classifier(survey.model, survey.digest).categories
-    in_order = {_GATE: tuple(GATE.values())} | {facet: (*of, ABSTAINED) for facet, of in categories.items()}
-    return SurveyReport(parts, cluster_shares(sums, in_order))
+    return cluster_shares(sums, {_GATE: tuple(GATE.values())} | {facet: (*of, ABSTAINED) for facet, of in categories.items()})
 
 
 def label_part(survey: Survey, bucket: int) -> Part:
