@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from scipy.sparse import csr_matrix, vstack
-from threadpoolctl import threadpool_limits
 
 from pipeline import __version__
 from pipeline.classify.model_file import Classifier, Prediction, likeliest
@@ -225,7 +224,6 @@ def _start_worker(classifier: Classifier, meeting: Barrier) -> None:
     global _classifier
     _classifier = classifier
     meeting.wait()
-    threadpool_limits(1)  # the processes are as many as the processors already
 
 
 def _predict(threads: Sequence[Thread]) -> list[Prediction]:

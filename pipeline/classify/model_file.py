@@ -10,11 +10,13 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from pipeline import files
 from pipeline.classify.features import MOST_CHARACTERS
@@ -184,9 +186,13 @@ class Classifier:
         """Label threads, each by itself, in their order; `documents` are the threads as `read` gives them, if that was done."""
         if not threads:
             return []
+        with _linear_algebra().limit(limits=1):  # matrices are so small that further threads would only wait for each other
+            return self._predict(threads, documents or self.read(threads))
+
+    def _predict(self, threads: Sequence[Thread], documents: Sequence[Document]) -> list[Prediction]:
         classes = list(self.gate.classes_)
         gate = _in_ten_thousandths(self.gate.predict_proba(threads)[:, [classes.index(name) for name in GATE]])
-        probabilities = self.facets.predict_proba(documents or self.read(threads))
+        probabilities = self.facets.predict_proba(documents)
         guesses = self.facets.best_guesses(probabilities)
         facets = {
             facet: self._facet(facet, probabilities[column], guesses[:, column])
@@ -222,6 +228,11 @@ class Classifier:
                 FacetPrediction(str(guess), float(shown[best]), abstains, dict(zip(categories, shown.tolist(), strict=True)))
             )
         return found
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def likeliest(probabilities: Mapping[str, float]) -> str:
