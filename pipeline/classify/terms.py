@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -89,7 +90,11 @@ class RowScaled:
         codes = np.divide(values, steps[:, None], out=np.zeros_like(values), where=steps[:, None] > 0)
         return cls(np.rint(codes).astype(np.int8), steps)
 
-    @property
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Give what a file or another process needs: no `values`."""
+        return {"codes": self.codes, "steps": self.steps}
+
+    @cached_property
     def values(self) -> np.ndarray:
-        """The matrix, float32."""
+        """The matrix, float32; kept, since making it takes longer than what a hundred threads ask of it."""
         return np.asarray(self.codes.astype(np.float32) * self.steps[:, None])
