@@ -1,7 +1,8 @@
 """Written rules: phrases that people use for a category, each with its reason, in a file that can be read and argued with.
 
-No code knows a particular rule; the rules of a taxonomy are a file in `taxonomy/lexicons/`. spaCy's matchers look for the
-phrases, in the title, and in the beginning of the body and of the first comments, which is where people say what is wrong.
+No code knows a particular rule; the rules of a taxonomy are a file in `taxonomy/lexicons/`. Phrases are looked for in the title,
+and in the beginning of the body and of the first comments, which is where people say what is wrong. All of them lie in one tree
+of words, which is gone down from the words of a text that begin any: most words do not.
 """
 
 import re
@@ -19,9 +20,6 @@ import pandas as pd
 from pydantic import Field
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from spacy.matcher import PhraseMatcher
-from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from pipeline.classify.parts import KINDS, Kind
 from pipeline.classify.signals import SIGNAL_KINDS
@@ -40,8 +38,8 @@ Place = Literal["title", "body", "comment"]
 _WORD = re.compile(r"\w+(?:\.\w+)*+|[^\w\s]")
 _BAR = re.compile(r"\s*\|\s*")
 _GLOB = re.compile(r"[*?\[]")
-_BREAK, _OTHER = "\n", "\N{BULLET}"
-"""Between two stretches of text, and for words that no rule knows: so the matchers' vocabulary never grows."""
+_BREAK = "\n"
+"""Between two stretches of text."""
 
 
 class Rule(Written):
@@ -153,6 +151,16 @@ class _Slot(NamedTuple):
     gap: int
 
 
+class _Run:
+    """What may follow the first words of a run, and the numbers of the rules that look for these words alone."""
+
+    __slots__ = ("following", "numbers")
+
+    def __init__(self) -> None:
+        self.following: dict[str, _Run] = {}
+        self.numbers: list[int] = []
+
+
 _Key = tuple[int, Origin, int | None]
 """The number of a rule, and the text that it hits."""
 
@@ -172,28 +180,24 @@ class Lexicon:
         self._ids = [rule.id for rule in self.rules]
         self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
         self._votes = {r.id: [(facet, cat, getattr(self.weights, force)) for force, facet, cat in r.votes] for r in self.rules}
-        self._vocab = Vocab()
-        self._runs = PhraseMatcher(self._vocab, attr="ORTH")
         self._by_place: list[tuple[int, list[_Slot]]] = []
-        self._known = {*_ENDS}
-        runs: dict[tuple[str, ...], list[int]] = {}
+        self._runs = _Run()
         for number, rule in enumerate(self.rules):
             for wording in dict.fromkeys(wording for phrase in rule.each_phrase for wording in _wordings(phrase)):
                 slots = _slots(wording)
-                self._known.update(chain.from_iterable(slot.words for slot in slots))
                 if any(slot.gap for slot in slots) or prod(len(slot.words) for slot in slots) > _MOST_WORDINGS:
                     self._by_place.append((number, slots))
                 else:
                     for run in product(*wording):
-                        runs.setdefault(run, []).append(number)
-        self._begun_by: dict[str, list[int]] = {}
+                        here = self._runs
+                        for word in run:
+                            here = here.following.setdefault(word, _Run())
+                        if number not in here.numbers:
+                            here.numbers.append(number)
+        self._begins: dict[str, tuple[_Run | None, list[int]]] = {word: (run, []) for word, run in self._runs.following.items()}
         for begun, (_, slots) in enumerate(self._by_place):
             for word in sorted(slots[0].words):
-                self._begun_by.setdefault(word, []).append(begun)
-        self._of_run: dict[int, tuple[int, ...]] = {}
-        for index, (run, numbers) in enumerate(runs.items()):
-            self._runs.add(str(index), [Doc(self._vocab, words=list(run))])
-            self._of_run[self._vocab.strings[str(index)]] = tuple(dict.fromkeys(numbers))
+                self._begins.setdefault(word, (None, []))[1].append(begun)
         self._named: dict[str, list[int]] = {}
         self._globs: dict[str, list[tuple[Callable[[str], object], int]]] = {kind: [] for kind in SIGNAL_KINDS}
         for number, rule in enumerate(self.rules):
@@ -256,19 +260,26 @@ class Lexicon:
 
     def _in_words(self, document: Document) -> Iterator[_Found]:
         pieces = list(_pieces(document.parts))
-        known = self._known
         words: list[str] = []
         ends: list[int] = []
         for piece in pieces:
-            words += [word if word in known else _OTHER for word in _WORD.findall(piece.text)]
+            words += _WORD.findall(piece.text)
             words.append(_BREAK)
             ends.append(len(words))
-        doc = Doc(self._vocab, words=words)
-        matches = [(number, start, end) for run, start, end in self._runs(doc) for number in self._of_run[run]]
+        matches: list[tuple[int, int, int]] = []
         starts: dict[int, list[int]] = {}
+        begins = self._begins
         for place, word in enumerate(words):
-            for begun in self._begun_by.get(word, ()):
+            if word not in begins:
+                continue
+            run, by_place = begins[word]
+            for begun in by_place:
                 starts.setdefault(begun, []).append(place)
+            end = place + 1
+            while run:
+                matches += [(number, place, end) for number in run.numbers]
+                run = run.following.get(words[end])  # no run holds a break, which is the last word
+                end += 1
         present = set(words)
         for begun, places in starts.items():
             number, slots = self._by_place[begun]
@@ -407,12 +418,12 @@ def _pieces(parts: Sequence[Part]) -> Iterator[_Piece]:
                 left[comment] = room - len(text)
 
 
-_CAPITALS = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)} | {ord("’"): "'", ord("‘"): "'"}
-
-
 def _lower(text: str) -> str:
     """Lower a text such that places stay right: a few letters grow when they are lowered."""
-    return text.translate(_CAPITALS)
+    if not text.isascii():
+        lowered = text.encode("utf-8", "surrogatepass").lower()  # of bytes, only those of ASCII's letters
+        return lowered.decode("utf-8", "surrogatepass").replace("’", "'").replace("‘", "'")
+    return text.lower()
 
 
 _Wording = tuple[tuple[str, ...], ...]
