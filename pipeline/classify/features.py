@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
+from string import ascii_lowercase
 from typing import NamedTuple
 
 from pipeline.classify.lexicon import Hit, Lexicon
@@ -10,7 +11,7 @@ from pipeline.classify.parts import Kind
 from pipeline.classify.text import Document, Origin
 
 _WORD = re.compile(r"\w+|[?!]")
-_HAS_VECTOR = re.compile(r"[a-z_]\w")
+_BEGINS_NAME = frozenset(ascii_lowercase + "_")
 MOST_CHARACTERS = 6_000
 """Of the body, and of all comments, that models need (`read_document`): what a thread is about stands in its beginning."""
 
@@ -61,14 +62,15 @@ class Place(NamedTuple):
 
 def blocks(document: Document, lexicon: Lexicon | None) -> Blocks:
     """Return the terms of a document."""
-    written = [words for _, words in _words(document, _OPENING, _WRITTEN)]
-    opening = [word for _, words in _words(document, _OPENING, _OWN) for word in words]
+    read: dict[tuple[int, int], list[str]] = {}
+    written = [words for _, words in _words(document, _OPENING, _WRITTEN, read)]
+    opening = [word for _, words in _words(document, _OPENING, _OWN, read) for word in words]
     comments = [word for _, words in _words(document, _COMMENTS, _OWN) for word in words]
     return Blocks(
         opening=[term for words in written for term in (*words, *map(" ".join, pairwise(words)))],
         comments=comments,
         signals=document.names(origins=_OPENING),
-        rules=[hit.rule for hit in lexicon.hits(document)] if lexicon else [],
+        rules=lexicon.rules_that_hit(document) if lexicon else [],
         opening_words=with_vectors(opening),
         comment_words=with_vectors(comments),
     )
@@ -99,16 +101,26 @@ def vector_words(text: str) -> list[str]:
 
 
 def with_vectors(words: Collection[str]) -> list[str]:
-    """Keep the words that may have a vector: names and words, no numbers."""
-    return [word for word in words if _HAS_VECTOR.match(word)]
+    """Keep of a text's words those that may have a vector: names and words, no numbers."""
+    return [word for word in words if len(word) > 1 and word[0] in _BEGINS_NAME]
 
 
-def _words(document: Document, origins: Collection[Origin], kinds: Collection[Kind]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the words of each part, with where the part stands among the document's."""
+def _words(
+    document: Document,
+    origins: Collection[Origin],
+    kinds: Collection[Kind],
+    read: dict[tuple[int, int], list[str]] | None = None,
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the words of each part, with where the part stands among the document's; `read` keeps them for another time."""
+    read = {} if read is None else read
     left = {origin: _MOST[origin] for origin in origins}
     for number, part in enumerate(document.parts):
         if part.origin in origins and part.kind in kinds and left[part.origin] > 0:
-            yield number, _WORD.findall(_lower(part.text[: left[part.origin]]))
+            text = part.text[: left[part.origin]]
+            key = number, len(text)
+            if key not in read:
+                read[key] = _WORD.findall(_lower(text))
+            yield number, read[key]
             left[part.origin] -= len(part.text)
 
 

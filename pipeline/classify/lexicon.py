@@ -7,10 +7,11 @@ of words, which is gone down from the words of a text that begin any: most words
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -151,14 +152,20 @@ class _Slot(NamedTuple):
     gap: int
 
 
+@dataclass(slots=True)
 class _Run:
     """What may follow the first words of a run, and the numbers of the rules that look for these words alone."""
 
-    __slots__ = ("following", "numbers")
+    following: dict[str, "_Run"] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
 
-    def __init__(self) -> None:
-        self.following: dict[str, _Run] = {}
-        self.numbers: list[int] = []
+
+@dataclass(slots=True)
+class _Pair:
+    """What two words may begin, one after the other: runs, and phrases that are looked for place by place."""
+
+    run: _Run | None = None
+    by_place: list[tuple[int, list[_Slot]]] = field(default_factory=list)
 
 
 _Key = tuple[int, Origin, int | None]
@@ -180,32 +187,39 @@ class Lexicon:
         self._ids = [rule.id for rule in self.rules]
         self._numbers = {rule.id: number for number, rule in enumerate(self.rules)}
         self._votes = {r.id: [(facet, cat, getattr(self.weights, force)) for force, facet, cat in r.votes] for r in self.rules}
-        self._by_place: list[tuple[int, list[_Slot]]] = []
-        self._runs = _Run()
+        runs = _Run()
+        self._begun: dict[str, list[tuple[int, list[_Slot]]]] = {}
+        self._pairs: dict[str, dict[str, _Pair]] = {}
         for number, rule in enumerate(self.rules):
             for wording in dict.fromkeys(wording for phrase in rule.each_phrase for wording in _wordings(phrase)):
                 slots = _slots(wording)
                 if any(slot.gap for slot in slots) or prod(len(slot.words) for slot in slots) > _MOST_WORDINGS:
-                    self._by_place.append((number, slots))
+                    for word in slots[0].words:
+                        if len(slots) > 1 and not slots[1].gap:
+                            for following in slots[1].words:
+                                self._pair(word, following).by_place.append((number, slots))
+                        else:
+                            self._begun.setdefault(word, []).append((number, slots))
                 else:
                     for run in product(*wording):
-                        here = self._runs
+                        here = runs
                         for word in run:
                             here = here.following.setdefault(word, _Run())
                         if number not in here.numbers:
                             here.numbers.append(number)
-        self._begins: dict[str, tuple[_Run | None, list[int]]] = {word: (run, []) for word, run in self._runs.following.items()}
-        for begun, (_, slots) in enumerate(self._by_place):
-            for word in sorted(slots[0].words):
-                self._begins.setdefault(word, (None, []))[1].append(begun)
+        self._alone = {word: run.numbers for word, run in runs.following.items() if run.numbers}
+        for word, begun in runs.following.items():
+            for following, rest in begun.following.items():
+                self._pair(word, following).run = rest
         self._named: dict[str, list[int]] = {}
-        self._globs: dict[str, list[tuple[Callable[[str], object], int]]] = {kind: [] for kind in SIGNAL_KINDS}
+        self._globs: dict[str, list[tuple[re.Pattern[str], int]]] = {kind: [] for kind in SIGNAL_KINDS}
         for number, rule in enumerate(self.rules):
             for signal in rule.signals:
                 if _GLOB.search(signal):
-                    self._globs[signal.partition(":")[0]].append((re.compile(translate(signal)).match, number))
+                    self._globs[signal.partition(":")[0]].append((re.compile(translate(signal)), number))
                 else:
                     self._named.setdefault(signal, []).append(number)
+        self._some_glob = re.compile("|".join(glob.pattern for globs in self._globs.values() for glob, _ in globs) or "(?!)")
         self._of_signal = lru_cache(maxsize=2**16)(self._rules_of)
         self._of_kind = {kind: [n for n, rule in enumerate(self.rules) if kind in rule.kinds] for kind in KINDS}
         self._dependent = [
@@ -213,7 +227,7 @@ class Lexicon:
             for number, rule in enumerate(self.rules)
             if rule.all_of or rule.none_of
         ]
-        self._alone = {n for n, rule in enumerate(self.rules) if not (rule.phrases or rule.signals or rule.kinds)}
+        self._by_others = {n for n, rule in enumerate(self.rules) if not (rule.phrases or rule.signals or rule.kinds)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Give the rules as written: matchers are made of them anew."""
@@ -234,6 +248,23 @@ class Lexicon:
         self._settle(document, first)
         return [Hit(self._ids[key[0]], key[1], key[2], *first[key]) for key in sorted(first, key=_in_order)]
 
+    def rules_that_hit(self, document: Document) -> list[str]:
+        """Return the rules of `hits`, as often and in the same order; that takes less time than their places do."""
+        pieces = list(_pieces(document.parts))
+        ends, matches = self._matches(pieces)
+        texts = [(piece.origin, piece.comment) for piece in pieces]
+        found: Iterator[_Key] = chain(
+            ((number, part.origin, part.comment) for part in document.parts for number in self._of_kind[part.kind]),
+            ((number, sign.origin, sign.comment) for sign in document.signals for number in self._of_signal(sign.name)),
+            ((number, *texts[bisect_right(ends, start)]) for number, start, _ in matches),
+        )
+        first = dict.fromkeys((key for key in found if key[1] in self._places[key[0]]), (0, 0))
+        self._settle(document, first)
+        return [self._ids[number] for number in sorted(key[0] for key in first)]
+
+    def _pair(self, first: str, second: str) -> _Pair:
+        return self._pairs.setdefault(first, {}).setdefault(second, _Pair())
+
     def votes(self, rules: Iterable[str]) -> dict[tuple[str, str], float]:
         """Return what rules (their ids) say together: of each facet and category that one votes for, the sum of the weights.
 
@@ -246,8 +277,10 @@ class Lexicon:
         return votes
 
     def _rules_of(self, signal: str) -> tuple[int, ...]:
-        globs = self._globs[signal.partition(":")[0]]
-        return tuple(dict.fromkeys([*self._named.get(signal, ()), *(number for matches, number in globs if matches(signal))]))
+        numbers = dict.fromkeys(self._named.get(signal, ()))
+        if self._some_glob.match(signal):  # few signals match any
+            numbers |= dict.fromkeys(n for glob, n in self._globs[signal.partition(":")[0]] if glob.match(signal))
+        return tuple(numbers)
 
     def _found(self, document: Document) -> Iterator[_Found]:
         for part in document.parts:
@@ -260,36 +293,7 @@ class Lexicon:
 
     def _in_words(self, document: Document) -> Iterator[_Found]:
         pieces = list(_pieces(document.parts))
-        words: list[str] = []
-        ends: list[int] = []
-        for piece in pieces:
-            words += _WORD.findall(piece.text)
-            words.append(_BREAK)
-            ends.append(len(words))
-        matches: list[tuple[int, int, int]] = []
-        starts: dict[int, list[int]] = {}
-        begins = self._begins
-        for place, word in enumerate(words):
-            if word not in begins:
-                continue
-            run, by_place = begins[word]
-            for begun in by_place:
-                starts.setdefault(begun, []).append(place)
-            end = place + 1
-            while run:
-                matches += [(number, place, end) for number in run.numbers]
-                run = run.following.get(words[end])  # no run holds a break, which is the last word
-                end += 1
-        present = set(words)
-        for begun, places in starts.items():
-            number, slots = self._by_place[begun]
-            if not any(present.isdisjoint(slot.words) for slot in slots):
-                near = slots[1].words if len(slots) > 1 and not slots[1].gap else None
-                matches += [
-                    (number, start, end)
-                    for start in places
-                    if (near is None or words[start + 1] in near) and (end := _reached(words, start, slots))
-                ]
+        ends, matches = self._matches(pieces)
         spans: dict[int, list[tuple[int, int]]] = {}
         for number, start, end in matches:
             index = bisect_right(ends, start)
@@ -300,6 +304,34 @@ class Lexicon:
             first, last = spans[index][start - before], spans[index][end - 1 - before]
             yield (number, piece.origin, piece.comment), piece.start + first[0], piece.start + last[1]
 
+    def _matches(self, pieces: Iterable[_Piece]) -> tuple[list[int], list[tuple[int, int, int]]]:
+        """Return how many words there are up to each piece's end, and what is found: rules, from which word and to which."""
+        words: list[str] = []
+        ends: list[int] = []
+        for piece in pieces:
+            words += _WORD.findall(piece.text)
+            words.append(_BREAK)
+            ends.append(len(words))
+        matches: list[tuple[int, int, int]] = []
+        alone, begun, pairs = self._alone, self._begun, self._pairs
+        for place, (word, following) in enumerate(pairwise(words)):
+            phrases = begun.get(word, ())
+            if word in alone:
+                matches += [(number, place, place + 1) for number in alone[word]]
+            if word in pairs and following in pairs[word]:
+                pair = pairs[word][following]
+                phrases = (*phrases, *pair.by_place)
+                run, end = pair.run, place + 2
+                while run:
+                    if run.numbers:
+                        matches += [(number, place, end) for number in run.numbers]
+                    run = run.following.get(words[end])  # no run holds a break, with which all words end
+                    end += 1
+            for number, slots in phrases:
+                if end := _reached(words, place, slots):
+                    matches.append((number, place, end))
+        return ends, matches
+
     def _settle(self, document: Document, first: dict[_Key, tuple[int, int]]) -> None:
         """Take away and add what other rules' hits decide, in the order of the file, since rules name only those above."""
         hit = {key[0] for key in first}
@@ -309,7 +341,7 @@ class Lexicon:
                     hit.remove(number)
                     for key in [key for key in first if key[0] == number]:
                         del first[key]
-            elif number in self._alone and document.parts:
+            elif number in self._by_others and document.parts:
                 if self.rules[number].all_of:
                     leading = self._numbers[self.rules[number].all_of[0]]
                     shown = min((key for key in first if key[0] == leading), key=_in_order)
@@ -375,7 +407,7 @@ class LexicalModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         place = {(f, str(c)): (i, j) for i, f in enumerate(self.facets_) for j, c in enumerate(self.classes_[i])}
         scores = [np.tile(np.log(shares), (len(documents), 1)) for shares in self.shares_]
         for row, document in enumerate(documents):
-            for category, votes in self.lexicon.votes(hit.rule for hit in self.lexicon.hits(document)).items():
+            for category, votes in self.lexicon.votes(self.lexicon.rules_that_hit(document)).items():
                 if category in place:
                     facet, column = place[category]
                     scores[facet][row, column] += votes
