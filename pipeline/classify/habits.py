@@ -29,6 +29,7 @@ _LONGEST_PROMPT = 160
 _PROMPT = re.compile(r"[:?](?=\s|[*_`]{1,3}\s)")
 _MENTION = re.compile(r"@[\w-]{1,40}")
 _NOT_WORD = re.compile(r"[\W_]+")
+_WORDS_OF_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _BOT = re.compile(r"(?:\[bot\]|-?bot)$", re.IGNORECASE)
 _FORMAT = 1
 
@@ -46,13 +47,14 @@ class Habits:
     def recurring(self, repository: str) -> Recurring:
         """Return what tells of a line how much of it recurs in a repository; one that is not known has templates' usual lines."""
         own = self.lines.get(repository.lower(), frozenset())
-        known = own | self.everywhere if own else self.everywhere
+        everywhere = self.everywhere
 
         def characters(line: str) -> int:
             if len(line) > _LONGEST_LINE:
                 return 0
-            if known.isdisjoint(_line_hashes(line)):
-                return _prompt_end(line, known)
+            hashes = _line_hashes(line)
+            if own.isdisjoint(hashes) and everywhere.isdisjoint(hashes):
+                return next((end for end, prompt in _prompts(line) if prompt in own or prompt in everywhere), 0)
             return len(line)
 
         return characters
@@ -186,21 +188,23 @@ def _line_hashes(line: str) -> tuple[Hash, ...]:
     """Return the hash of a line's words, whatever their case, their mark-up and whom they address; one without words has none."""
     if "@" in line:  # greetings go to somebody else each time
         line = _MENTION.sub("@", line)
-    words = _NOT_WORD.sub(" ", line).strip().lower()
+    words = _words(line)
     return (_hash(words),) if words else ()
+
+
+def _words(line: str) -> str:
+    if line.isascii():  # most lines are, and without a pattern that takes a third of the time
+        return " ".join(line.translate(_WORDS_OF_ASCII).split())
+    return _NOT_WORD.sub(" ", line).strip().lower()
 
 
 def _prompts(line: str) -> Iterable[tuple[int, Hash]]:
     """Return where the prompts end that a line may begin with, and their hashes: "Model in use: ours" begins with one."""
     for found in _PROMPT.finditer(line, 0, _LONGEST_PROMPT):
-        words = _NOT_WORD.sub(" ", line[: found.start()]).strip().lower()
+        words = _words(line[: found.start()])
         if " " in words:  # one word and a colon ("Error: ...") are anybody's
             yield found.end(), _hash(words + ":")
             return
-
-
-def _prompt_end(line: str, known: frozenset[Hash]) -> int:
-    return next((end for end, prompt in _prompts(line) if prompt in known), 0)
 
 
 @lru_cache(maxsize=2**14)

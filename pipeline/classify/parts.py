@@ -226,7 +226,7 @@ def _kinds(
     for number, (start, end) in enumerate(lines):
         place = places[number]
         line = text[start : min(end, start + _SEEN)]
-        if place != _RAW and told.total():
+        if told and place != _RAW:
             _settle(kinds, unknown, told)
         if place == _FENCE:
             kinds.append(None)
@@ -283,9 +283,9 @@ def _kinds(
 
 def _marked(line: str) -> Literal["quote", "boilerplate", ""]:
     """Tell what marks say at once: an answered mail's words, and a list to tick off."""
-    if _QUOTE.match(line) or _MAIL_FOOT.match(line) or _WROTE.match(line):
+    if (">" in line and _QUOTE.match(line)) or _MAIL_FOOT.match(line) or _WROTE.match(line):
         return "quote"
-    return "boilerplate" if _CHECK_LIST.match(line) else ""
+    return "boilerplate" if "[" in line and _CHECK_LIST.match(line) else ""
 
 
 def _settle(kinds: list[_Told], unknown: list[int], told: Counter[str]) -> None:

@@ -32,7 +32,8 @@ _BEFORE = "/@\\-"
 _LINE_NUMBER = re.compile(r'(?:", line |:|\()(\d{1,6})')
 _STATUS = re.compile(r"(?:CUDNN|CUBLAS|CUDA|CUFFT|CUSPARSE|CURAND|CUSOLVER|NCCL|TRT)_(?:STATUS_|ERROR_)[A-Z_]{2,60}")
 _FAULT = re.compile(r"SIG(?:SEGV|ABRT|KILL|FPE|BUS|ILL|TERM|INT)|LNK\d{4}|MSB\d{4}|C\d{4}")
-_EXCEPTION = re.compile(r"\w{2,80}(?:Error|Exception|Warning|Interrupt|Iteration|Exit|Failure)")
+_EXCEPTIONS = ("Error", "Exception", "Warning", "Interrupt", "Iteration", "Exit", "Failure")
+_EXCEPTION = re.compile(rf"\w{{2,80}}(?:{'|'.join(_EXCEPTIONS)})")
 _GPU_MODEL = re.compile(r"(?:[VAPTK](?:100|80|40|4)|(?:RTX|GTX)\d{3,4}(?:Ti|TI|ti)?)")
 _SERIES = re.compile(r"[ -]?(?:[Tt][Ii][Tt][Aa][Nn]\b|[A-Z]?\d{1,4}|(?:X|V|RTX|Xp)\b)")
 _OF_FILES = """
@@ -53,6 +54,9 @@ _ALIASES = {
 }  # fmt: skip
 _NO_API = frozenset({"self", "cls", "this", "e", "i", "etc"})
 _NUMBER = re.compile(r"(\d{1,4}+)\.(\d{1,5}+)(?:\.\d{1,8})?[\w.+]{0,20}")
+_POINT = re.compile(r"\.\d")
+"""What each of these numbers holds, and is found sooner."""
+
 _BETWEEN = " \t=<>~!:@*`'\"[](-"
 """What may stand between a package and its version."""
 
@@ -112,6 +116,9 @@ _MEASURES = _by_word(
         "mse": "MSE mse RMSE rmse MAE mae",
     }
 )
+_MEASURE_NAMES = {f"{before}{word}{call}": word for word in _MEASURES for before in ("", *_BEFORE) for call in ("", "(")}
+"""The words for measures by how they stand in a text as names."""
+
 _MEASURED = re.compile(
     r"""(?:@[\d.:\[\]]{1,10})?["'`)\]*]{0,3}
         (?:\s{0,3}(?:score|value|is|was|of|at|about|around|only|becomes?|became|got|to|drops?|
@@ -158,7 +165,7 @@ def find(text: str, *, numbers: bool = True) -> list[Mention]:
     numbers
         Whether to look for versions and measures, too; code and tracebacks are full of numbers that are neither.
     """
-    names = {name for name in set(_NAME.findall(text)) if len(name) <= _READ_OF_A_NAME}
+    names = set(_NAME.findall(text))
     mentions = [*_named(text, names), *_phrases(text)]
     if numbers:
         mentions += _versions(text)
@@ -170,10 +177,11 @@ def find(text: str, *, numbers: bool = True) -> list[Mention]:
 
 
 def _named(text: str, names: set[str]) -> Iterator[Mention]:
-    meant = {name: meaning for name in names if (meaning := _meaning(name))}
+    meant = {name: meaning for name in names if len(name) <= _READ_OF_A_NAME and (meaning := _meaning(name))}
     if not meant:
         return
-    for found in _NAME.finditer(text):
+    first = min(map(text.find, meant))
+    for found in _NAME.finditer(text, max(text.rfind(" ", 0, first), text.rfind("\n", 0, first)) + 1):  # no name holds a space
         meaning = meant.pop(found[0], ())
         if not meaning:
             continue
@@ -201,7 +209,7 @@ def _meaning(name: str) -> tuple[str, ...]:
     path = name[len(before) :].removesuffix("(").split(".")
     last = path[-1]
     signals: list[str] = []
-    if _EXCEPTION.fullmatch(last):
+    if last.endswith(_EXCEPTIONS) and _EXCEPTION.fullmatch(last):
         signals.append(f"EXC:{last.lower()}")
     if len(path) == 1:
         if last in _GPU:
@@ -250,6 +258,8 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def _versions(text: str) -> Iterator[Mention]:
+    if not _POINT.search(text):
+        return
     for found in _NUMBER.finditer(text):
         start = found.start()
         if start and (text[start - 1].isalnum() or text[start - 1] == "."):
@@ -271,7 +281,7 @@ def _versions(text: str) -> Iterator[Mention]:
 
 
 def _measures(text: str, names: set[str]) -> Iterator[Mention]:
-    for word in sorted({name.lstrip(_BEFORE).removesuffix("(") for name in names} & _MEASURES.keys()):
+    for word in sorted({_MEASURE_NAMES[name] for name in names & _MEASURE_NAMES.keys()}):
         at = text.find(word)
         while at >= 0:
             end = at + len(word)
