@@ -37,7 +37,7 @@ _PARTS = {"title": 1.0, "prose": 1.0, "opening": 0.8, "starts": 1.0, "lines": 0.
 _DATE = {"date": 1.0}
 _EMBEDDINGS = 0.3  # of a whole of 1
 
-_HASHER = FeatureHasher(2**18, input_type="string", alternate_sign=False, dtype=np.float32)
+_HASHER = FeatureHasher(2**18, input_type="dict", alternate_sign=False, dtype=np.float32)
 _FEWEST_OF_A_CLASS = 10
 
 
@@ -177,7 +177,7 @@ def _with_every_class(repository: np.ndarray, wanted: np.ndarray) -> list[str]:
 
 def _counted(threads: Sequence[Thread], parts: Iterable[str]) -> dict[str, Any]:
     read = [_read(thread) for thread in threads]
-    return {name: _HASHER.transform([words[name] for words in read]) for name in parts}
+    return {name: _HASHER.transform([Counter(words[name]) for words in read]) for name in parts}
 
 
 def _vectors(threads: Sequence[Thread], folder: str) -> np.ndarray:
@@ -191,17 +191,20 @@ def _prose(body: str) -> str:
 def _read(thread: Thread) -> dict[str, list[str]]:
     title = _plain(thread.title[:_MOST])
     body = _plain((thread.body or "")[:_MOST].replace("\r", ""))
-    prose = _FENCED.sub(" codeblock ", _REMARK.sub(" ", body))[:_MOST_PROSE]
+    fenced = "```" in body or "~~~" in body
+    prose = _REMARK.sub(" ", body) if "<!--" in body else body
+    prose = (_FENCED.sub(" codeblock ", prose) if fenced else prose)[:_MOST_PROSE]
     lines = [line for line in (line.strip(" *#-_:\t") for line in body.split("\n", _LINES)[:_LINES]) if line]
     titled, words = _WORD.findall(title), _WORD.findall(prose)
+    pairs = _pairs(words)
     day = thread.created_at
     return {
         "title": titled + _pairs(titled) + [" ".join(three) for three in zip(titled, titled[1:], titled[2:], strict=False)],
-        "prose": words + _pairs(words),
-        "opening": words[:_OPENING] + _pairs(words[:_OPENING]),
+        "prose": words + pairs,
+        "opening": words[:_OPENING] + pairs[: _OPENING - 1],
         "starts": _starts(f"{title}\n{prose}"),
         "lines": [*{*lines, *(f"{line} > {following}" for line, following in pairwise([*lines, "end"]))}],
-        "code": [word for block in _FENCED.finditer(body) for word in _WORD.findall(block[0])],
+        "code": [word for block in (_FENCED.finditer(body) if fenced else ()) for word in _WORD.findall(block[0])],
         "date": [f"{day:%Y}", f"{day:%Y}-q{(day.month + 2) // 3}", f"{day:%Y-%m}"] if day else [],
     }
 
