@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction import FeatureHasher
-from sklearn.preprocessing import normalize
 from sklearn.utils import murmurhash3_32
+from sklearn.utils.sparsefuncs_fast import inplace_csr_row_normalize_l2
 
 _BUCKETS = 2**22
 """So many that two terms of a corpus seldom fall into one."""
@@ -52,7 +52,8 @@ class HashedTerms(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
             return counts
         values = (1 + np.log(counts.data)) * self.idf_[counts.indices]
         found = sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
-        return sparse.csr_matrix(normalize(found, copy=False))
+        inplace_csr_row_normalize_l2(found)
+        return found
 
     def places(self, terms: Sequence[str]) -> np.ndarray:
         """Return the columns of those of the terms that are known, in their order."""
