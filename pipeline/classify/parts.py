@@ -66,7 +66,7 @@ _RAISED = re.compile(
 # In the order of the alternatives: the first that fits a line tells its kind.
 _LINE = re.compile(
     r"""\s{0,40}+(?:[-*+]\s{1,3}+|\*{2})?+`{0,2}+(?:
-    (?P<versions>(?![^\n]{0,80}[\[(]e\.g\.[^\n]{0,80}[\])]\s*$)(?!True\b|False\b)(?:
+    (?P<versions>(?=
         \[(?:pip3?|conda)\]\s
       | (?:Collecting\ environment\ information|Versions\ of\ relevant\ libraries|Is\ debug\ build|Is\ CUDA\ available)
       | (?:GPU\ models?|Nvidia\ driver|Python\ platform|GPU\ \d:|(?:cuDNN|Libc|CMake|GCC)\ version|HIP\ |MIOpen)
@@ -78,7 +78,7 @@ _LINE = re.compile(
       | [A-Za-z][\w.-]{1,40}+[*`]{0,3}+(?:\s{0,3}+:|\s)\s{0,60}+v?+\d{1,4}+(?:\.\d{1,4}+){1,3}+(?!\d)
           [\w.+-]{0,30}+(?:\s{1,40}+[\w.\[\]:/-]{1,60}+){0,3}+\s*+$
       | \|\s+NVIDIA-SMI | \|\s+\d\s{1,3}[A-Z]\w+.{5,60}\|\s{1,3}0000 | Package\s{1,60}Version
-    ))
+    )(?![^\n]{0,80}[\[(]e\.g\.[^\n]{0,80}[\])]\s*$)(?!True\b|False\b))
   | (?P<log>
         (?:\[|\()?\d{4}[-/]\d\d[-/]\d\d[T\ _]\d\d:\d\d
       | \S?\[\d{1,2}(?:;\d{1,2})?m | \[?\d\d[-/]\d\d\ \d\d:\d\d:\d\d | [IWEF]\d{4}\ \d\d:\d\d | \[?\d\d:\d\d:\d\d[\].,\s]

@@ -29,6 +29,7 @@ class Mention(NamedTuple):
 # A name with what stands before it (of an address or path) and whether it is called.
 _NAME = re.compile(r"[/@\\-]?[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+\(?")
 _BEFORE = "/@\\-"
+_AROUND = _BEFORE + "("
 _LINE_NUMBER = re.compile(r'(?:", line |:|\()(\d{1,6})')
 _STATUS = re.compile(r"(?:CUDNN|CUBLAS|CUDA|CUFFT|CUSPARSE|CURAND|CUSOLVER|NCCL|TRT)_(?:STATUS_|ERROR_)[A-Z_]{2,60}")
 _FAULT = re.compile(r"SIG(?:SEGV|ABRT|KILL|FPE|BUS|ILL|TERM|INT)|LNK\d{4}|MSB\d{4}|C\d{4}")
@@ -205,28 +206,36 @@ def _named(text: str, names: set[str]) -> Iterator[Mention]:
 @lru_cache(maxsize=2**16)
 def _meaning(name: str) -> tuple[str, ...]:
     """Return what signals a name stands for by itself."""
+    if "." not in name:
+        return _meaning_of_word(name.strip(_AROUND))
     before, called = name[0] if name[0] in _BEFORE else "", name.endswith("(")
-    path = name[len(before) :].removesuffix("(").split(".")
+    path = name.strip(_AROUND).split(".")
     last = path[-1]
     signals: list[str] = []
     if last.endswith(_EXCEPTIONS) and _EXCEPTION.fullmatch(last):
         signals.append(f"EXC:{last.lower()}")
-    if len(path) == 1:
-        if last in _GPU:
-            signals.append(f"GPU:{_GPU[last]}")
-        elif _GPU_MODEL.fullmatch(last):
-            signals.append(f"GPU:{last.lower()}")
-        elif last in ("RTX", "GTX", "Tesla", "Titan", "TITAN", "Quadro", "Jetson"):
-            signals.append("GPU:")
-        elif _STATUS.fullmatch(last) or _FAULT.fullmatch(last):
-            signals.append(f"CODE:{last.lower()}")
-    elif last.lower() in _EXTENSIONS and not called:
+    if last.lower() in _EXTENSIONS and not called:
         signals.append(f"FILE:{'*' if last.lower() in _PICTURES else path[-2].lower()}.{last.lower()}")
     elif not before and not signals and (called or last not in _HOSTS) and (api := _api(path, called)):
         signals.append("API:" + ".".join(api[:2]))
         if len(api) > 2:
             signals.append("API:" + ".".join(api[-2:]))
     return tuple(dict.fromkeys(signals))
+
+
+def _meaning_of_word(word: str) -> tuple[str, ...]:
+    if word.endswith(_EXCEPTIONS) and _EXCEPTION.fullmatch(word):
+        error = f"EXC:{word.lower()}"
+        return (error, f"GPU:{_GPU[word]}") if word in _GPU else (error,)
+    if word in _GPU:
+        return (f"GPU:{_GPU[word]}",)
+    if word[0].islower():  # the others are capitals
+        return ()
+    if _GPU_MODEL.fullmatch(word):
+        return (f"GPU:{word.lower()}",)
+    if word in ("RTX", "GTX", "Tesla", "Titan", "TITAN", "Quadro", "Jetson"):
+        return ("GPU:",)
+    return (f"CODE:{word.lower()}",) if _STATUS.fullmatch(word) or _FAULT.fullmatch(word) else ()
 
 
 def _api(path: list[str], called: bool) -> list[str] | None:
