@@ -29,7 +29,7 @@ _LONGEST_PROMPT = 160
 _PROMPT = re.compile(r"[:?](?=\s|[*_`]{1,3}\s)")
 _MENTION = re.compile(r"@[\w-]{1,40}")
 _NOT_WORD = re.compile(r"[\W_]+")
-_WORDS_OF_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+_WORDS_OF_ASCII = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)
 _BOT = re.compile(r"(?:\[bot\]|-?bot)$", re.IGNORECASE)
 _FORMAT = 1
 
@@ -194,7 +194,7 @@ def _line_hashes(line: str) -> tuple[Hash, ...]:
 
 def _words(line: str) -> str:
     if line.isascii():  # most lines are, and without a pattern that takes a third of the time
-        return " ".join(line.translate(_WORDS_OF_ASCII).split())
+        return " ".join(line.encode().translate(_WORDS_OF_ASCII).decode().split())
     return _NOT_WORD.sub(" ", line).strip().lower()
 
 
