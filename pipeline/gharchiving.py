@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +83,21 @@ def store_threads(
 
         def rebuilt() -> Iterator[Thread]:
             for bucket in sorted({partitions.bucket_of(number, "") for number in chosen}):
-                for repository in partitions.rebuild_bucket(folder, bucket, chosen):
-                    report.incomplete += repository.incomplete
-                    report.pull_requests += repository.pull_requests
-                    report.deleted += repository.deleted
-                    report.transferred += repository.transferred
-                    report.untitled += repository.untitled
-                    name = chosen[repository.repository_id or 0]
+                for number, parts in groupby(partitions.rebuild_bucket(folder, bucket, chosen), attrgetter("repository_id")):
+                    name = chosen[number]
                     updated = read.updates(connection, name)
-                    for thread in repository.threads:
-                        stored = updated.get(thread.number)
-                        if stored is not None and (thread.updated_at is None or thread.updated_at < stored):
-                            report.older += 1
-                        else:
-                            yield thread if thread.repository == name else thread.model_copy(update={"repository": name})
+                    for part in parts:
+                        report.incomplete += part.incomplete
+                        report.pull_requests += part.pull_requests
+                        report.deleted += part.deleted
+                        report.transferred += part.transferred
+                        report.untitled += part.untitled
+                        for thread in part.threads:
+                            stored = updated.get(thread.number)
+                            if stored is not None and (thread.updated_at is None or thread.updated_at < stored):
+                                report.older += 1
+                            else:
+                                yield thread if thread.repository == name else thread.model_copy(update={"repository": name})
 
         report.threads = write.put_threads(connection, progress(rebuilt()), SOURCE)
         if report.threads.added or report.threads.changed:

@@ -1,11 +1,15 @@
 import gzip
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from archives import line, make, often, present
@@ -13,10 +17,12 @@ from conftest import CHECKOUT, Run
 from scripted import Heard, Reply, scripted
 from served import thread
 
-from pipeline.collect.gharchive import partitions
+from pipeline.collect.gharchive import partitions, staging
 from pipeline.collect.gharchive.collection import collect_hours
+from pipeline.collect.gharchive.events import Event, from_table
 from pipeline.collect.gharchive.files import Folder, Server, hours_between
 from pipeline.collect.gharchive.manifest import read_manifest
+from pipeline.collect.gharchive.threads import Rebuilt, rebuild
 from pipeline.errors import RedefectError
 from pipeline.gharchiving import repository_names, store_threads
 from pipeline.importing import read_threads
@@ -154,16 +160,68 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-def test_all_events_of_a_repository_are_in_one_bucket_and_few_are_held_at_a_time(collected: Path) -> None:
-    buckets = partitions.buckets(collected)
-    ids = [set(partitions.read_events(collected, bucket).column("repository_id").to_pylist()) for bucket in buckets]
+def test_all_events_of_a_repository_are_in_one_bucket(collected: Path) -> None:
+    ids = [
+        set(partitions.read_events(collected, bucket).column("repository_id").to_pylist())
+        for bucket in partitions.buckets(collected)
+    ]
     assert sum(map(len, ids)) == len(set().union(*ids)) == 5
-    at_once = [list(partitions.rebuild_bucket(collected, bucket)) for bucket in buckets]
-    assert [list(partitions.rebuild_bucket(collected, bucket, at_once=1)) for bucket in buckets] == at_once
-    assert {partitions.bucket_of(7, ""), partitions.bucket_of(None, "Acme/anvil")} == {
-        2,
-        partitions.bucket_of(None, "acme/ANVIL"),
-    }
+    assert partitions.bucket_of(7, "") == 130
+    assert partitions.bucket_of(None, "Acme/anvil") == partitions.bucket_of(None, "acme/ANVIL")
+
+
+def put_together(parts: Iterable[Rebuilt]) -> dict[tuple[int | None, str], Counter[str]]:
+    """What parts of repositories hold together, by repository: threads as they are written, and all counts."""
+    found: dict[tuple[int | None, str], Counter[str]] = {}
+    for part in parts:
+        of_repository = found.setdefault((part.repository_id, part.repository), Counter())
+        of_repository.update(thread.model_dump_json() for thread in part.threads)
+        for name in ("incomplete", "pull_requests", "deleted", "transferred", "untitled", "repeated"):
+            of_repository[name] += getattr(part, name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def staged(collected: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three files in which are events of all kinds: without the number of their issue or repository, and repeated, too."""
+    events: list[Event] = []
+    for bucket in partitions.buckets(collected):
+        for event in from_table(partitions.read_events(collected, bucket)):
+            i, changes = len(events), dict[str, Any]()
+            if event.repository == "acme/part4":
+                changes |= {"repository_id": None, "repository": ("acme/part4", "Acme/Part4")[i % 2]}
+            if i % 7 == 0:
+                changes |= {"number": None, "title": None, "issue_id": (event.issue_id, 10**6 + i, None)[i % 3]}
+            events.append(event._replace(**changes, digest=i.to_bytes(16)))
+    events += events[::9]
+    random.Random(5).shuffle(events)
+    paths = [tmp_path_factory.mktemp("staged") / f"{part}.arrow" for part in range(3)]
+    for part, path in enumerate(paths):
+        staging.stage(events[part::3], path)
+    return paths
+
+
+@pytest.mark.parametrize("limit", [{"at_once": 1}, {"at_once": 12}, {"bytes_at_once": 5_000}])
+def test_threads_do_not_depend_on_how_much_is_held_at_once(staged: list[Path], tmp_path: Path, limit: dict[str, int]) -> None:
+    staging.merge(tmp_path, "2021-01", range(partitions.BUCKETS), staged[:2])
+    staging.merge(tmp_path, "2021-02", range(partitions.BUCKETS), staged[2:])
+    for bucket in partitions.buckets(tmp_path):
+        parts = list(partitions.rebuild_bucket(tmp_path, bucket, **limit))
+        whole = rebuild(from_table(partitions.read_events(tmp_path, bucket)))
+        assert len(parts) > len(whole)
+        assert put_together(parts) == put_together(whole) == put_together(partitions.rebuild_bucket(tmp_path, bucket))
+
+
+def test_the_bytes_do_not_depend_on_how_much_is_merged_at_once(staged: list[Path], tmp_path: Path) -> None:
+    made = []
+    for at_once, together, first in ((1, 1, []), (8_000, partitions.BUCKETS, staged[:2]), (10**9, 64, staged[2:])):
+        folder = tmp_path / str(at_once)
+        for files in (first, staged):  # the second finds what came of the first
+            for bucket in range(0, partitions.BUCKETS, together):
+                staging.merge(folder, "2021-01", range(bucket, bucket + together), files, at_once)
+        made.append(everything(folder))
+    assert len(made[0]) == 5
+    assert made[0] == made[1] == made[2]
 
 
 def lossless(folder: Path, threads: list[Thread], **options: object) -> Path:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.collect.gharchive import manifest, partitions
+from pipeline.collect.gharchive import manifest, partitions, staging
 from pipeline.collect.gharchive.files import AmissError, Hour, Source, Tally, UnreachableError, identity, read_events
 from pipeline.collect.gharchive.manifest import HourRecord
 from pipeline.errors import RedefectError
@@ -19,6 +19,9 @@ from pipeline.files import explained
 from pipeline.processes import Workers
 
 _STAGING = "staging"
+_BUCKETS_AT_ONCE = 16
+"""Merged by one process: each has to open all that is staged, however little of it is theirs."""
+
 _MOST_UNREACHABLE = 3
 
 
@@ -121,17 +124,17 @@ def _collect(folder: Path, hours: list[Hour], source: Source, jobs: int, watch: 
     return report
 
 
-def _is_wanted(hour: Hour, record: HourRecord | None, source: Source, staging: Path) -> bool:
+def _is_wanted(hour: Hour, record: HourRecord | None, source: Source, place: Path) -> bool:
     if record is None:
         return True
-    return not (record.is_done(hour, source) or (not record.merged and _staged(staging, hour).exists()))
+    return not (record.is_done(hour, source) or (not record.merged and _staged(place, hour).exists()))
 
 
-def _staged(staging: Path, hour: Hour) -> Path:
-    return staging / f"{hour.name}.arrow"
+def _staged(place: Path, hour: Hour) -> Path:
+    return place / f"{hour.name}.arrow"
 
 
-def _read_hour(source: Source, staging: Path, hour: Hour) -> HourRecord:
+def _read_hour(source: Source, place: Path, hour: Hour) -> HourRecord:
     tally = Tally()
     size, trailer = 0, ""
     try:
@@ -139,7 +142,7 @@ def _read_hour(source: Source, staging: Path, hour: Hour) -> HourRecord:
             with source.fetched(hour) as path:
                 size, trailer = identity(path)
                 tally = Tally()
-                partitions.stage(read_events(path, tally), _staged(staging, hour))
+                staging.stage(read_events(path, tally), _staged(place, hour))
             if not tally.broken:
                 break
     except AmissError as error:
@@ -151,19 +154,20 @@ def _read_hour(source: Source, staging: Path, hour: Hour) -> HourRecord:
 
 def _merge(folder: Path, month: str, records: dict[str, HourRecord], workers: Workers) -> None:
     """Bring what is staged of a month into its partitions; stopped anywhere in here, it can be done again."""
-    staging = folder / _STAGING
+    place = folder / _STAGING
     new = [record for record in records.values() if record.file.startswith(month) and not record.merged]
-    staged = sorted(path for r in new if (path := staging / f"{r.file.partition('.')[0]}.arrow").exists())
+    staged = sorted(path for r in new if (path := place / f"{r.file.partition('.')[0]}.arrow").exists())
     if staged:
-        for _ in workers.map(partial(_merge_bucket, folder, month, staged), range(partitions.BUCKETS)):
+        buckets = [range(first, first + _BUCKETS_AT_ONCE) for first in range(0, partitions.BUCKETS, _BUCKETS_AT_ONCE)]
+        for _ in workers.map(partial(_merge_buckets, folder, month, staged), buckets):
             pass
     if new:
         records |= {record.file: replace(record, merged=True) for record in new}
         manifest.rewrite(folder, records.values())
-    for path in staging.iterdir():  # those of other months wait for their turn
+    for path in place.iterdir():  # those of other months wait for their turn
         if path.name.lstrip(".").startswith(month):
             path.unlink()
 
 
-def _merge_bucket(folder: Path, month: str, staged: list[Path], bucket: int) -> None:
-    partitions.merge(folder, month, bucket, staged)
+def _merge_buckets(folder: Path, month: str, staged: list[Path], buckets: range) -> None:
+    staging.merge(folder, month, buckets, staged)

@@ -1,43 +1,37 @@
-"""Issue events in Parquet, parted by a hash of their repository and by the month of their files: bucket=07/month=2021-02.
+"""Issue events in Parquet, parted by a hash of their repository and by the month of their files: bucket=007/month=2021-02.
 
 All events of a repository are in one bucket, so that buckets are worked on one by one, or each on another machine. What a
 partition holds is told by its events alone: each once, sorted; neither their order nor who read them changes a byte.
-
-On their way there, the events of each hour are staged in one file (Arrow IPC), batches sorted by bucket; `merge` then writes a
-partition from the rows of its bucket in all hours, and from what the partition held before.
 """
 
-import contextlib
-import os
 import re
-import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from pipeline.collect.gharchive.events import SCHEMA, Event, from_table, to_table
+from pipeline.collect.gharchive.events import SCHEMA, from_table
 from pipeline.collect.gharchive.threads import Rebuilt, rebuild
-from pipeline.errors import RedefectError
-from pipeline.files import explained
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-BUCKETS = 64
-_BATCH = 20_000
-_BATCH_LETTERS = 20_000_000
-_ROW_GROUP = 10_000
-_STAGED = SCHEMA.append(pa.field("bucket", pa.int32()))
-_SORTED_BY: list[tuple[str, Literal["ascending", "descending"]]] = [
-    (name, "ascending") for name in ("repository_id", "repository", "number", "at", "event", "digest")
-]
+pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keep 100 MB of what was given back to them
+
+BUCKETS = 256
+LOAD = 32_000_000
+"""How many bytes of texts are held in memory at once; what is made of them takes a few times as many."""
+
 _BUCKET = re.compile(r"bucket=(\d+)")
+_ISSUE = ["repository_id", "repository", "number", "issue_id"]
+_NO_NUMBER = 2**31
+"""More than any issue's number."""
 
 
 def bucket_of(repository_id: int | None, repository: str) -> int:
@@ -46,80 +40,9 @@ def bucket_of(repository_id: int | None, repository: str) -> int:
     return zlib.crc32(key.encode()) % BUCKETS
 
 
-def stage(events: Iterable[Event], path: Path) -> None:
-    """Write the events of an hour to a file, which is there when all are in it; in memory is a batch at a time."""
-    coming = iter(events)
-    known: dict[tuple[int | None, str], int] = {}
-    with _whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
-        while batch := _batch(coming):
-            buckets = np.empty(len(batch), dtype=np.int32)
-            for i, event in enumerate(batch):
-                key = (event.repository_id, event.repository)
-                if key not in known:
-                    known[key] = bucket_of(*key)
-                buckets[i] = known[key]
-            order = np.argsort(buckets, kind="stable")
-            table = to_table([batch[i] for i in order.tolist()])
-            writer.write_table(table.append_column(_STAGED.field("bucket"), pa.array(buckets[order])))
-
-
-def _batch(coming: Iterator[Event]) -> list[Event]:
-    """Take events until there are enough of them, or of their texts: some threads are so long that few fill the memory."""
-    batch, letters = [], 0
-    for event in coming:
-        batch.append(event)
-        letters += len(event.body or "") + len(event.comment or "")
-        if len(batch) == _BATCH or letters > _BATCH_LETTERS:
-            break
-    return batch
-
-
-def merge(folder: Path, month: str, bucket: int, staged: Sequence[Path]) -> None:
-    """Add what is staged of a bucket to its partition of a month; to do so twice changes nothing.
-
-    Raises
-    ------
-    RedefectError
-        If a file is damaged, as a power cut may leave it.
-    """
-    path = partition(folder, bucket, month)
-    tables = []
-    if path.exists():
-        with _damaged(path, folder):
-            tables.append(pq.read_table(path, schema=SCHEMA, partitioning=None))
-    for file in staged:
-        with _damaged(file, file), pa.memory_map(str(file)) as source:
-            reader = pa.ipc.open_file(source)
-            for i in range(reader.num_record_batches):
-                batch = reader.get_batch(i)  # not copied: only what is taken from it below is read
-                begin, end = np.searchsorted(batch.column("bucket").to_numpy(), [bucket, bucket + 1]).tolist()
-                if begin < end:
-                    tables.append(pa.Table.from_batches([batch.slice(begin, end - begin).select(SCHEMA.names)]))
-    if not tables:
-        return
-    table = pa.concat_tables(tables).combine_chunks()
-    tables.clear()
-    order = pc.sort_indices(table, sort_keys=_SORTED_BY)
-    digests = table.column("digest").combine_chunks().take(order)
-    order = order.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(digests[1:], digests[:-1])]))
-    with (
-        _whole(path) as part,
-        pq.ParquetWriter(
-            part,
-            SCHEMA,
-            compression="zstd",
-            use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]
-            write_statistics=["repository_id", "repository", "at"],
-            store_schema=False,
-        ) as writer,
-    ):
-        for begin in range(0, len(order), _ROW_GROUP):  # so that what is sorted is never all in memory
-            writer.write_table(table.take(order[begin : begin + _ROW_GROUP]), row_group_size=_ROW_GROUP)
-
-
 def partition(folder: Path, bucket: int, month: str) -> Path:
     """Return the path of a partition."""
-    return folder / f"bucket={bucket:02}" / f"month={month}" / "part-0.parquet"
+    return folder / f"bucket={bucket:03}" / f"month={month}" / "part-0.parquet"
 
 
 def buckets(folder: Path) -> list[int]:
@@ -127,14 +50,35 @@ def buckets(folder: Path) -> list[int]:
     return sorted(int(match[1]) for path in folder.glob("bucket=*") if (match := _BUCKET.fullmatch(path.name)))
 
 
-def files(folder: Path, bucket: int) -> list[Path]:
-    """Return the partitions of a bucket that there are, month by month."""
-    return sorted((folder / f"bucket={bucket:02}").glob("month=*/part-0.parquet"))
-
-
 def rows(folder: Path, month: str) -> int:
     """Return how many events the partitions of a month hold."""
     return sum(pq.read_metadata(path).num_rows for path in folder.glob(f"bucket=*/month={month}/part-0.parquet"))
+
+
+def sketch(path: Path, columns: list[str]) -> pa.Table:
+    """Return columns of a partition, and `bytes`: how many each row takes, on average of its group of rows."""
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        average = [group.total_byte_size // group.num_rows for group in groups]
+        sizes = np.repeat(np.array(average, dtype=np.int64), [group.num_rows for group in groups])
+        return file.read(columns).select(columns).append_column("bytes", pa.array(sizes))
+
+
+def cuts(*limits: tuple[NDArray[np.int64], int]) -> Iterator[tuple[int, int]]:
+    """Yield where what is in a row is to be cut: where each part begins and ends.
+
+    Parameters
+    ----------
+    limits
+        Amounts, one a thing, of which a part must not hold more than so much, unless it is a single thing.
+    """
+    sums = [(np.cumsum(amounts), most) for amounts, most in limits]
+    begin, count = 0, len(sums[0][0])
+    while begin < count:
+        ends = [np.searchsorted(total, most + (total[begin - 1] if begin else 0), "right") for total, most in sums]
+        end = max(int(min(ends)), begin + 1)
+        yield begin, end
+        begin = end
 
 
 def repositories(folder: Path, bucket: int) -> pa.Table:
@@ -142,12 +86,9 @@ def repositories(folder: Path, bucket: int) -> pa.Table:
 
     Returns
     -------
-    `repository_id`, `repository`, `last` (when it last had that name), `events`; sorted.
+    `repository_id`, `repository`, `last` (when it last had that name), `bytes` (about), `events`; sorted.
     """
-    table = _dataset(folder, bucket).to_table(columns=["repository_id", "repository", "at"])
-    found = table.group_by(["repository_id", "repository"]).aggregate([("at", "max"), ("at", "count")])
-    found = found.rename_columns({"at_max": "last", "at_count": "events"})
-    return found.sort_by([("repository_id", "ascending"), ("repository", "ascending")])
+    return _counted(folder, bucket, ["repository_id", "repository"])
 
 
 def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -> pa.Table:
@@ -155,59 +96,110 @@ def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -
     return _dataset(folder, bucket).to_table(filter=which)
 
 
-def rebuild_bucket(folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000) -> Iterator[Rebuilt]:
-    """Rebuild the threads of a bucket's repositories, in the order of their numbers.
+def rebuild_bucket(
+    folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = LOAD
+) -> Iterator[Rebuilt]:
+    """Rebuild the threads of a bucket's repositories, in the order of their numbers; last, by name, those without.
+
+    Yields
+    ------
+    A `Rebuilt` a repository; of one that is too large to be held in memory, several in a row, by the numbers of their issues.
 
     Parameters
     ----------
     only
         The numbers of the repositories to rebuild; None for all, those without a number, too.
-    at_once
-        How many events to hold in memory, if no single repository has more.
+    at_once, bytes_at_once
+        How many events, and bytes of their texts, to hold in memory, if no single issue has more.
     """
-    known = repositories(folder, bucket).group_by("repository_id").aggregate([("events", "sum")]).sort_by("repository_id")
+    events = _dataset(folder, bucket)
+
+    def rebuilt(which: pc.Expression, name: str | None = None) -> list[Rebuilt]:
+        # Of a part of a file as of the next: reading ahead would take as much memory again.
+        table = events.to_table(filter=which, batch_readahead=1, fragment_readahead=1, use_threads=False)
+        if name is not None:
+            table = table.set_column(SCHEMA.get_field_index("repository"), "repository", pa.repeat(name, len(table)))
+        return sorted(rebuild(from_table(table)), key=_in_order)
+
+    issues = _counted(folder, bucket, _ISSUE)
+    if only is not None:
+        issues = issues.filter(pc.is_in(issues["repository_id"], pa.array(sorted(only), pa.int64())))
+    nameless = pc.is_null(issues["repository_id"])
+    issues = issues.append_column("name", pc.if_else(nameless, pc.utf8_lower(issues["repository"]), ""))
+    known = _added_up(issues, ["repository_id", "name"])
+
+    def limits(found: pa.Table) -> list[tuple[NDArray[np.int64], int]]:
+        return [(found["events"].to_numpy(), at_once), (found["bytes"].to_numpy(), bytes_at_once)]
+
+    for begin, end in cuts(*limits(known)):
+        some = known.slice(begin, end - begin)
+        are = _are(some)
+        if end - begin > 1 or all(amounts[0] <= most for amounts, most in limits(some)):
+            yield from rebuilt(are)
+            continue
+        of_one = issues.filter(are)
+        name = max(zip(of_one["last"].to_pylist(), of_one["repository"].to_pylist(), strict=True))[1]
+        of_one = of_one.append_column("place", pa.array(_places(of_one)))
+        places = _added_up(of_one, ["place"])
+        for begin, end in cuts(*limits(places)):
+            first, last = places["place"][begin].as_py(), places["place"][end - 1].as_py()
+            within = (pc.field("place") >= first) & (pc.field("place") <= last)
+            lone = of_one.filter(within & pc.field("number").is_null())["issue_id"].unique()
+            which = (pc.field("number") >= first) & (pc.field("number") <= last)
+            if len(lone):
+                which |= pc.field("number").is_null() & pc.field("issue_id").isin(lone)
+            yield from rebuilt(are & which, name)
+
+
+def _in_order(rebuilt: Rebuilt) -> tuple[bool, int, str]:
+    return rebuilt.repository_id is None, rebuilt.repository_id or 0, rebuilt.repository.casefold()
+
+
+def _are(known: pa.Table) -> Any:
+    """Return what is true of events of some repositories, by `repository_id` or `name`, which are in order."""
     number = pc.field("repository_id")
-    chosen: list[int] = []
-    held = 0
-    for row in [*known.to_pylist(), {"repository_id": None, "events_sum": at_once}]:
-        if chosen and held + row["events_sum"] > at_once:
-            within = (number >= chosen[0]) & (number <= chosen[-1])  # whole groups of rows are passed over by this
-            table = read_events(folder, bucket, within if only is None else within & number.isin(chosen))
-            yield from sorted(rebuild(from_table(table)), key=lambda rebuilt: rebuilt.repository_id or 0)
-            chosen, held = [], 0
-        if row["repository_id"] is not None and (only is None or row["repository_id"] in only):
-            chosen.append(row["repository_id"])
-            held += row["events_sum"]
-    if only is None:
-        yield from rebuild(from_table(read_events(folder, bucket, number.is_null())))
+    ids = known["repository_id"].drop_null()
+    names = known.filter(number.is_null())["name"]
+    are = []
+    if len(ids):  # whole groups of rows are passed over by the first two
+        are.append((number >= ids[0]) & (number <= ids[-1]) & number.isin(ids))
+    if len(names):
+        are.append(number.is_null() & pc.utf8_lower(pc.field("repository")).isin(names))
+    return are[0] if len(are) == 1 else are[0] | are[1]
+
+
+def _places(issues: pa.Table) -> NDArray[np.int64]:
+    """Return the numbers of issues, of those that only their ids tell, too; if these do not, more than any number."""
+    lone = issues.filter(pc.field("number").is_null())["issue_id"]
+    known = issues.select(["issue_id", "number"]).drop_null()
+    known = known.filter(pc.is_in(known["issue_id"], lone)).group_by("issue_id").aggregate([("number", "max")])
+    numbers = dict(zip(known["issue_id"].to_pylist(), known["number_max"].to_pylist(), strict=True))
+    numbered: Any = issues["number"]
+    places = np.array(numbered.fill_null(-1).to_numpy())
+    places[places < 0] = [numbers.get(issue, _NO_NUMBER + (issue or 0) % _NO_NUMBER) for issue in lone.to_pylist()]
+    return places
+
+
+def _counted(folder: Path, bucket: int, keys: list[str]) -> pa.Table:
+    """Return the `last` moment, the `bytes` and the number of `events` that have the same keys; sorted."""
+    found = []
+    for path in _paths(folder, bucket):
+        rows = sketch(path, [*keys, "at"])
+        rows = rows.rename_columns([*keys, "last", "bytes"]).append_column("events", pa.repeat(1, len(rows)))
+        found.append(_added_up(rows, keys))
+    return _added_up(pa.concat_tables(found), keys)
+
+
+def _added_up(rows: pa.Table, keys: list[str]) -> pa.Table:
+    found = rows.group_by(keys).aggregate([("last", "max"), ("bytes", "sum"), ("events", "sum")])
+    return found.rename_columns([*keys, "last", "bytes", "events"]).sort_by([(key, "ascending") for key in keys])
+
+
+def _paths(folder: Path, bucket: int) -> list[Path]:
+    return sorted((folder / f"bucket={bucket:03}").glob("month=*/part-0.parquet"))
 
 
 def _dataset(folder: Path, bucket: int) -> "ds.Dataset":
     import pyarrow.dataset as ds  # brings all of pandas, which processes that only read need not wait for
 
-    return ds.dataset([str(path) for path in files(folder, bucket)], schema=SCHEMA, format="parquet")
-
-
-@contextlib.contextmanager
-def _damaged(path: Path, remove: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, OSError):
-        raise RedefectError(f"{path}: is damaged; remove {remove} and run the same command again.") from None
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file to write that gets its name when it is whole."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        part = Path(name)
-        try:
-            yield part
-            part.chmod(0o644)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    return ds.dataset([str(path) for path in _paths(folder, bucket)], schema=SCHEMA, format="parquet")

@@ -19,7 +19,7 @@ _OF_THE_ISSUE = ("title", "body", "author", "state", "created_at", "updated_at",
 
 @dataclass(slots=True)
 class Rebuilt:
-    """The threads of a repository, and what became of the issues that are none.
+    """The threads of a repository, or of some of its issues, and what became of the issues that are none.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Rebuilt:
     pull_requests, deleted, transferred, untitled
         Numbers of issues that are pull requests, are gone, or whose text no event holds (those of before 2015).
     repeated
-        Events that came more than once.
+        Events of an issue that came more than once.
     """
 
     repository: str
@@ -80,19 +80,22 @@ def _order(event: Event) -> tuple[datetime, datetime, int, bytes]:
 
 def _repository(events: list[Event]) -> Rebuilt:
     events.sort(key=_order)
-    latest = max(events, key=lambda event: (event.repository_id is not None, event.at, event.event or 0, event.digest))
+    latest = max(events, key=lambda event: (event.repository_id is not None, event.at, event.repository))
     rebuilt = Rebuilt(latest.repository, latest.repository_id)
-    numbers = {event.issue_id: event.number for event in events if event.issue_id is not None and event.number is not None}
+    numbers: dict[int, int] = {}
+    for event in events:
+        if event.issue_id is not None and event.number is not None:
+            numbers[event.issue_id] = max(numbers.get(event.issue_id, 0), event.number)
     issues: dict[int, list[Event]] = {}
-    seen: set[int | bytes] = set()
+    seen: set[tuple[int | None, int | bytes]] = set()
     digests: set[bytes] = set()
     for event in events:
-        known_as = event.event if event.event is not None else event.digest
-        rebuilt.repeated += known_as in seen
-        seen.add(known_as)
         number = event.number
         if number is None and event.issue_id is not None:
             number = numbers.get(event.issue_id)
+        known_as = number or event.issue_id, event.event if event.event is not None else event.digest
+        rebuilt.repeated += known_as in seen
+        seen.add(known_as)
         if number and event.digest not in digests:
             digests.add(event.digest)
             issues.setdefault(number, []).append(event)

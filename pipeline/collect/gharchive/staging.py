@@ -1,0 +1,249 @@
+"""Events on their way into partitions: staged hour by hour, then merged into those of their month.
+
+The events of each hour are staged in one file (Arrow IPC), in batches sorted by bucket, repository and issue. `merge` writes the
+partitions of some buckets, from what is staged of these in all hours and from what they held before. It first adds up how much
+there is of each issue, and from this plans loads: runs of issues, in the order of the partitions, that memory can hold. Neither
+where loads are cut nor which buckets are merged together changes a byte.
+"""
+
+import contextlib
+import os
+import tempfile
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.collect.gharchive.events import SCHEMA, Event, to_table
+from pipeline.collect.gharchive.partitions import LOAD, bucket_of, cuts, partition, sketch
+from pipeline.errors import RedefectError
+from pipeline.files import explained
+
+_BATCH = 20_000
+_BATCH_LETTERS = 20_000_000
+_ROW_GROUP = 10_000
+_ROW_GROUP_BYTES = 4_000_000  # some threads are so long that so many rows of them would fill the memory
+_TEXTS = ("title", "body", "comment")
+_WITHOUT_TEXTS = 200
+"""Bytes of a row beside its texts, about."""
+
+_BUCKET = pa.field("bucket", pa.int32())
+_STAGED = SCHEMA.append(_BUCKET)
+_LOADED = pa.schema(  # all texts of a column may be longer together than 32 bits can tell
+    [field.with_type(pa.large_string()) if field.type == pa.string() else field for field in _STAGED]
+)
+_ISSUE = ["bucket", "repository_id", "number"]
+_SORTED_BY: list[tuple[str, Literal["ascending", "descending"]]] = [
+    (name, "ascending") for name in (*_ISSUE, "repository", "at", "event", "digest")
+]
+_Key = tuple[int, bool, int, bool, int]
+
+
+def stage(events: Iterable[Event], path: Path) -> None:
+    """Write the events of an hour to a file, which is there when all are in it; in memory is a batch at a time."""
+    coming = iter(events)
+    known: dict[tuple[int | None, str], int] = {}
+    with _whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
+        while batch := _batch(coming):
+            keys = []
+            for event in batch:
+                repository = (event.repository_id, event.repository)
+                if repository not in known:
+                    known[repository] = bucket_of(*repository)
+                keys.append(_key(known[repository], event.repository_id, event.number))
+            order = sorted(range(len(batch)), key=keys.__getitem__)
+            table = to_table([batch[i] for i in order])
+            writer.write_table(table.append_column(_BUCKET, pa.array([keys[i][0] for i in order], _BUCKET.type)))
+
+
+def _batch(coming: Iterator[Event]) -> list[Event]:
+    """Take events until there are enough of them, or of their texts: some threads are so long that few fill the memory."""
+    batch, letters = [], 0
+    for event in coming:
+        batch.append(event)
+        letters += len(event.body or "") + len(event.comment or "")
+        if len(batch) == _BATCH or letters > _BATCH_LETTERS:
+            break
+    return batch
+
+
+def _key(bucket: int, repository_id: int | None, number: int | None) -> _Key:
+    """Return by what issues are in order; those of which something is not known come last."""
+    return bucket, repository_id is None, repository_id or 0, number is None, number or 0
+
+
+def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = LOAD) -> None:
+    """Add what is staged of some buckets to their partitions of a month; to do so twice changes nothing.
+
+    Parameters
+    ----------
+    at_once
+        How many bytes of texts to hold in memory, if no single issue has more in that month.
+
+    Raises
+    ------
+    RedefectError
+        If a file is damaged, as a power cut may leave it.
+    """
+    issues = _issues(folder, month, buckets, staged)
+    loads = [(_key_of(issues, begin), _key_of(issues, end - 1)) for begin, end in cuts((issues["bytes"].to_numpy(), at_once))]
+    parts = (part for first, last in loads for part in _sorted(_loaded(folder, month, staged, first, last)))
+    for bucket, of_bucket in groupby(parts, key=itemgetter(0)):
+        _write(partition(folder, bucket, month), map(itemgetter(1), of_bucket))
+
+
+def _issues(folder: Path, month: str, buckets: range, staged: Sequence[Path]) -> pa.Table:
+    """Return how many `bytes` there are of each issue, in order."""
+
+    def sketches() -> Iterator[pa.Table]:
+        for bucket in buckets:
+            if (path := partition(folder, bucket, month)).exists():
+                with _damaged(path, folder):
+                    yield _sketch(path, bucket)
+        for path in staged:
+            for batch in _staged(path, buckets[0], buckets[-1]):
+                yield _copied(batch.select(_ISSUE), 0, len(batch)).append_column("bytes", pa.array(_sizes(batch)))
+
+    def added_up() -> pa.Table:
+        found = pa.concat_tables(waiting).group_by(_ISSUE).aggregate([("bytes", "sum")])
+        return found.rename_columns([*_ISSUE, "bytes"])
+
+    fields = [_BUCKET, SCHEMA.field("repository_id"), SCHEMA.field("number"), pa.field("bytes", pa.int64())]
+    waiting = [pa.schema(fields).empty_table()]
+    for rows in sketches():
+        waiting.append(rows)
+        if sum(map(len, waiting)) > 2 * len(waiting[0]) + 500_000:
+            waiting = [added_up()]
+    return added_up().sort_by(_SORTED_BY[: len(_ISSUE)])
+
+
+def _sketch(path: Path, bucket: int) -> pa.Table:
+    rows = sketch(path, _ISSUE[1:])
+    return rows.add_column(0, _BUCKET, pa.repeat(pa.scalar(bucket, _BUCKET.type), len(rows)))
+
+
+def _staged(path: Path, first: int, last: int) -> Iterator[pa.RecordBatch]:
+    """Yield what a file holds of some buckets, not copied: only what is taken from it is read."""
+    with _damaged(path, path), pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        for i in range(reader.num_record_batches):
+            batch = reader.get_batch(i)
+            begin, end = np.searchsorted(batch.column("bucket").to_numpy(), [first, last + 1]).tolist()
+            if begin < end:
+                yield batch.slice(begin, end - begin)
+
+
+def _copied(batch: pa.RecordBatch, begin: int, end: int) -> pa.Table:
+    """Copy rows, so that the file need not stay mapped, which would count as memory."""
+    return pa.Table.from_batches([batch.take(pa.array(range(begin, end)))])
+
+
+def _sizes(rows: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
+    sizes = np.full(len(rows), _WITHOUT_TEXTS, dtype=np.int64)
+    for name in _TEXTS:
+        texts: Any = rows.column(name)
+        sizes += pc.binary_length(texts).fill_null(0).to_numpy()
+    return sizes
+
+
+def _key_of(rows: pa.Table | pa.RecordBatch, row: int) -> _Key:
+    return _key(*(rows.column(name)[row].as_py() for name in _ISSUE))
+
+
+def _between(rows: pa.Table | pa.RecordBatch, first: _Key, last: _Key) -> tuple[int, int]:
+    """Return where, in rows that are in order, those of some issues begin and end."""
+    index = range(len(rows))
+    return bisect_left(index, first, key=lambda row: _key_of(rows, row)), bisect_right(
+        index, last, key=lambda row: _key_of(rows, row)
+    )
+
+
+def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
+    """Return all that there is of some issues."""
+    loaded = []
+    for bucket in range(first[0], last[0] + 1):
+        if (path := partition(folder, bucket, month)).exists():
+            with _damaged(path, folder), pq.ParquetFile(path) as file:
+                begin, end = _between(_sketch(path, bucket), first, last)
+                bounds = np.cumsum([0, *(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))])
+                groups = range(int(np.searchsorted(bounds, begin, "right")) - 1, int(np.searchsorted(bounds, end)))
+                if begin < end:
+                    rows = file.read_row_groups(list(groups)).slice(begin - bounds[groups[0]], end - begin)
+                    loaded.append(
+                        rows.append_column(_BUCKET, pa.repeat(pa.scalar(bucket, _BUCKET.type), len(rows))).cast(_LOADED)
+                    )
+    for path in staged:
+        for batch in _staged(path, first[0], last[0]):
+            begin, end = _between(batch, first, last)
+            if begin < end:
+                loaded.append(_copied(batch, begin, end).cast(_LOADED))
+    return pa.concat_tables(loaded).combine_chunks()
+
+
+def _sorted(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Yield rows in the order of the partitions, each once; some at a time, with their bucket."""
+    order = pc.sort_indices(rows, sort_keys=_SORTED_BY)
+    digests = rows.column("digest").chunk(0).take(order)
+    order = order.filter(pa.concat_arrays([pa.array([True]), pc.not_equal(digests[1:], digests[:-1])]))
+    buckets = rows.column("bucket").chunk(0).take(order).to_numpy()
+    rows = rows.select(SCHEMA.names)
+    for begin, end in pairwise([0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(order)]):
+        for at in range(begin, end, _ROW_GROUP // 4):  # so that what is sorted is never all in memory
+            yield int(buckets[begin]), rows.take(order[at : min(at + _ROW_GROUP // 4, end)])
+
+
+def _write(path: Path, parts: Iterable[pa.Table]) -> None:
+    """Write a partition; the rows alone tell where groups of them end, not which came together."""
+    with (
+        _whole(path) as part,
+        pq.ParquetWriter(
+            part,
+            SCHEMA,
+            compression="zstd",
+            use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]
+            write_statistics=["repository_id", "repository", "number", "at"],
+            store_schema=False,
+        ) as writer,
+    ):
+        waiting: list[pa.Table] = []
+        for rows in parts:
+            rows = pa.concat_tables([*waiting, rows]).combine_chunks()
+            for begin, end in cuts((np.ones(len(rows), dtype=np.int64), _ROW_GROUP), (_sizes(rows), _ROW_GROUP_BYTES)):
+                waiting = [rows.slice(begin, end - begin)]
+                if end < len(rows):
+                    writer.write_table(waiting[0].cast(SCHEMA), row_group_size=_ROW_GROUP)
+        for rows in waiting:
+            writer.write_table(rows.cast(SCHEMA), row_group_size=_ROW_GROUP)
+
+
+@contextlib.contextmanager
+def _damaged(path: Path, remove: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError):
+        raise RedefectError(f"{path}: is damaged; remove {remove} and run the same command again.") from None
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that gets its name when it is whole."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            part.chmod(0o644)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
