@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keep 100 MB of what was given back to them
 
 BUCKETS = 256
-LOAD = 32_000_000
-"""How many bytes of texts are held in memory at once; what is made of them takes a few times as many."""
 
 _BUCKET = re.compile(r"bucket=(\d+)")
 _ISSUE = ["repository_id", "repository", "number", "issue_id"]
@@ -97,7 +95,7 @@ def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -
 
 
 def rebuild_bucket(
-    folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = LOAD
+    folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = 32_000_000
 ) -> Iterator[Rebuilt]:
     """Rebuild the threads of a bucket's repositories, in the order of their numbers; last, by name, those without.
 
@@ -119,7 +117,10 @@ def rebuild_bucket(
         table = events.to_table(filter=which, batch_readahead=1, fragment_readahead=1, use_threads=False)
         if name is not None:
             table = table.set_column(SCHEMA.get_field_index("repository"), "repository", pa.repeat(name, len(table)))
-        return sorted(rebuild(from_table(table)), key=_in_order)
+        found = sorted(rebuild(from_table(table)), key=_in_order)
+        del table
+        pa.default_memory_pool().release_unused()
+        return found
 
     issues = _counted(folder, bucket, _ISSUE)
     if only is not None:

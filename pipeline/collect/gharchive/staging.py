@@ -10,7 +10,7 @@ import contextlib
 import os
 import tempfile
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, to_table
-from pipeline.collect.gharchive.partitions import LOAD, bucket_of, cuts, partition, sketch
+from pipeline.collect.gharchive.partitions import bucket_of, cuts, partition, sketch
 from pipeline.errors import RedefectError
 from pipeline.files import explained
 
@@ -80,7 +80,7 @@ def _key(bucket: int, repository_id: int | None, number: int | None) -> _Key:
     return bucket, repository_id is None, repository_id or 0, number is None, number or 0
 
 
-def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = LOAD) -> None:
+def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = 64_000_000) -> None:
     """Add what is staged of some buckets to their partitions of a month; to do so twice changes nothing.
 
     Parameters
@@ -94,7 +94,8 @@ def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_o
         If a file is damaged, as a power cut may leave it.
     """
     issues = _issues(folder, month, buckets, staged)
-    loads = [(_key_of(issues, begin), _key_of(issues, end - 1)) for begin, end in cuts((issues["bytes"].to_numpy(), at_once))]
+    key = _keys(issues)
+    loads = [(key(begin), key(end - 1)) for begin, end in cuts((issues["bytes"].to_numpy(), at_once))]
     parts = (part for first, last in loads for part in _sorted(_loaded(folder, month, staged, first, last)))
     for bucket, of_bucket in groupby(parts, key=itemgetter(0)):
         _write(partition(folder, bucket, month), map(itemgetter(1), of_bucket))
@@ -126,8 +127,11 @@ def _issues(folder: Path, month: str, buckets: range, staged: Sequence[Path]) ->
 
 
 def _sketch(path: Path, bucket: int) -> pa.Table:
-    rows = sketch(path, _ISSUE[1:])
-    return rows.add_column(0, _BUCKET, pa.repeat(pa.scalar(bucket, _BUCKET.type), len(rows)))
+    return _in_bucket(sketch(path, _ISSUE[1:]), bucket).select([*_ISSUE, "bytes"])
+
+
+def _in_bucket(rows: pa.Table, bucket: int) -> pa.Table:
+    return rows.append_column(_BUCKET, pa.repeat(pa.scalar(bucket, _BUCKET.type), len(rows)))
 
 
 def _staged(path: Path, first: int, last: int) -> Iterator[pa.RecordBatch]:
@@ -154,16 +158,16 @@ def _sizes(rows: pa.Table | pa.RecordBatch) -> NDArray[np.int64]:
     return sizes
 
 
-def _key_of(rows: pa.Table | pa.RecordBatch, row: int) -> _Key:
-    return _key(*(rows.column(name)[row].as_py() for name in _ISSUE))
+def _keys(rows: pa.Table | pa.RecordBatch) -> Callable[[int], _Key]:
+    columns = [rows.column(name) for name in _ISSUE]
+    return lambda row: _key(*(column[row].as_py() for column in columns))
 
 
 def _between(rows: pa.Table | pa.RecordBatch, first: _Key, last: _Key) -> tuple[int, int]:
     """Return where, in rows that are in order, those of some issues begin and end."""
-    index = range(len(rows))
-    return bisect_left(index, first, key=lambda row: _key_of(rows, row)), bisect_right(
-        index, last, key=lambda row: _key_of(rows, row)
-    )
+    key = _keys(rows)
+    begin = bisect_left(range(len(rows)), first, key=key)
+    return begin, bisect_right(range(len(rows)), last, lo=begin, key=key)
 
 
 def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
@@ -177,15 +181,17 @@ def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last:
                 groups = range(int(np.searchsorted(bounds, begin, "right")) - 1, int(np.searchsorted(bounds, end)))
                 if begin < end:
                     rows = file.read_row_groups(list(groups)).slice(begin - bounds[groups[0]], end - begin)
-                    loaded.append(
-                        rows.append_column(_BUCKET, pa.repeat(pa.scalar(bucket, _BUCKET.type), len(rows))).cast(_LOADED)
-                    )
+                    loaded.append(_in_bucket(rows, bucket).cast(_STAGED))
     for path in staged:
         for batch in _staged(path, first[0], last[0]):
             begin, end = _between(batch, first, last)
             if begin < end:
-                loaded.append(_copied(batch, begin, end).cast(_LOADED))
-    return pa.concat_tables(loaded).combine_chunks()
+                loaded.append(_copied(batch, begin, end))
+    columns = pa.concat_tables(loaded).columns
+    loaded.clear()
+    for i, field in enumerate(_LOADED):  # one by one, or all would be in memory twice
+        columns[i] = columns[i].cast(field.type).combine_chunks()
+    return pa.table(columns, schema=_LOADED)
 
 
 def _sorted(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
