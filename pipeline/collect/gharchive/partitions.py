@@ -22,8 +22,6 @@ from pipeline.collect.gharchive.threads import Rebuilt, rebuild
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
-pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keep 100 MB of what was given back to them
-
 BUCKETS = 256
 
 _BUCKET = re.compile(r"bucket=(\d+)")
@@ -95,7 +93,7 @@ def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -
 
 
 def rebuild_bucket(
-    folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = 32_000_000
+    folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = 16_000_000
 ) -> Iterator[Rebuilt]:
     """Rebuild the threads of a bucket's repositories, in the order of their numbers; last, by name, those without.
 
@@ -117,10 +115,7 @@ def rebuild_bucket(
         table = events.to_table(filter=which, batch_readahead=1, fragment_readahead=1, use_threads=False)
         if name is not None:
             table = table.set_column(SCHEMA.get_field_index("repository"), "repository", pa.repeat(name, len(table)))
-        found = sorted(rebuild(from_table(table)), key=_in_order)
-        del table
-        pa.default_memory_pool().release_unused()
-        return found
+        return sorted(rebuild(from_table(table)), key=_in_order)
 
     issues = _counted(folder, bucket, _ISSUE)
     if only is not None:

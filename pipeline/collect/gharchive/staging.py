@@ -80,7 +80,7 @@ def _key(bucket: int, repository_id: int | None, number: int | None) -> _Key:
     return bucket, repository_id is None, repository_id or 0, number is None, number or 0
 
 
-def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = 64_000_000) -> None:
+def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = 40_000_000) -> None:
     """Add what is staged of some buckets to their partitions of a month; to do so twice changes nothing.
 
     Parameters
@@ -187,7 +187,7 @@ def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last:
             begin, end = _between(batch, first, last)
             if begin < end:
                 loaded.append(_copied(batch, begin, end))
-    columns = pa.concat_tables(loaded).columns
+    columns: list[Any] = pa.concat_tables(loaded).columns
     loaded.clear()
     for i, field in enumerate(_LOADED):  # one by one, or all would be in memory twice
         columns[i] = columns[i].cast(field.type).combine_chunks()
