@@ -46,6 +46,11 @@ def buckets(folder: Path) -> list[int]:
     return sorted(int(match[1]) for path in folder.glob("bucket=*") if (match := _BUCKET.fullmatch(path.name)))
 
 
+def files(folder: Path, bucket: int) -> list[Path]:
+    """Return the partitions of a bucket that there are, month by month."""
+    return sorted((folder / f"bucket={bucket:03}").glob("month=*/part-0.parquet"))
+
+
 def rows(folder: Path, month: str) -> int:
     """Return how many events the partitions of a month hold."""
     return sum(pq.read_metadata(path).num_rows for path in folder.glob(f"bucket=*/month={month}/part-0.parquet"))
@@ -137,14 +142,8 @@ def rebuild_bucket(
         name = max(zip(of_one["last"].to_pylist(), of_one["repository"].to_pylist(), strict=True))[1]
         of_one = of_one.append_column("place", pa.array(_places(of_one)))
         places = _added_up(of_one, ["place"])
-        for begin, end in cuts(*limits(places)):
-            first, last = places["place"][begin].as_py(), places["place"][end - 1].as_py()
-            within = (pc.field("place") >= first) & (pc.field("place") <= last)
-            lone = of_one.filter(within & pc.field("number").is_null())["issue_id"].unique()
-            which = (pc.field("number") >= first) & (pc.field("number") <= last)
-            if len(lone):
-                which |= pc.field("number").is_null() & pc.field("issue_id").isin(lone)
-            yield from rebuilt(are & which, name)
+        for first, after in cuts(*limits(places)):
+            yield from rebuilt(are & _are_of(of_one, places["place"][first].as_py(), places["place"][after - 1].as_py()), name)
 
 
 def _in_order(rebuilt: Rebuilt) -> tuple[bool, int, str]:
@@ -164,6 +163,14 @@ def _are(known: pa.Table) -> Any:
     return are[0] if len(are) == 1 else are[0] | are[1]
 
 
+def _are_of(issues: pa.Table, first: int, last: int) -> Any:
+    """Return what is true of a repository's events of some issues, by their `place`."""
+    within = (pc.field("place") >= first) & (pc.field("place") <= last)
+    lone = issues.filter(within & pc.field("number").is_null())["issue_id"].unique()
+    numbered = (pc.field("number") >= first) & (pc.field("number") <= last)
+    return numbered | pc.field("number").is_null() & pc.field("issue_id").isin(lone) if len(lone) else numbered
+
+
 def _places(issues: pa.Table) -> NDArray[np.int64]:
     """Return the numbers of issues, of those that only their ids tell, too; if these do not, more than any number."""
     lone = issues.filter(pc.field("number").is_null())["issue_id"]
@@ -179,7 +186,7 @@ def _places(issues: pa.Table) -> NDArray[np.int64]:
 def _counted(folder: Path, bucket: int, keys: list[str]) -> pa.Table:
     """Return the `last` moment, the `bytes` and the number of `events` that have the same keys; sorted."""
     found = []
-    for path in _paths(folder, bucket):
+    for path in files(folder, bucket):
         rows = sketch(path, [*keys, "at"])
         rows = rows.rename_columns([*keys, "last", "bytes"]).append_column("events", pa.repeat(1, len(rows)))
         found.append(_added_up(rows, keys))
@@ -191,11 +198,7 @@ def _added_up(rows: pa.Table, keys: list[str]) -> pa.Table:
     return found.rename_columns([*keys, "last", "bytes", "events"]).sort_by([(key, "ascending") for key in keys])
 
 
-def _paths(folder: Path, bucket: int) -> list[Path]:
-    return sorted((folder / f"bucket={bucket:03}").glob("month=*/part-0.parquet"))
-
-
 def _dataset(folder: Path, bucket: int) -> "ds.Dataset":
     import pyarrow.dataset as ds  # brings all of pandas, which processes that only read need not wait for
 
-    return ds.dataset([str(path) for path in _paths(folder, bucket)], schema=SCHEMA, format="parquet")
+    return ds.dataset([str(path) for path in files(folder, bucket)], schema=SCHEMA, format="parquet")
