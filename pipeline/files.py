@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and the hashes by which they are known."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -51,6 +52,28 @@ def whole(path: Path) -> Iterator[Path]:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Have a folder, which is made when missing, to ourselves among those who ask for it.
+
+    Raises
+    ------
+    RedefectError
+        If another process has it; `what` tells what that one does there.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RedefectError(f"{folder}: {what} is at work here; wait for its end.") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> list[Path]:

@@ -25,7 +25,7 @@ from pipeline.classify.parts import Kind
 from pipeline.collect.gharchive import manifest, partitions
 from pipeline.engines import Engine
 from pipeline.errors import RedefectError
-from pipeline.files import sha256, whole, write
+from pipeline.files import alone, sha256, whole, write
 from pipeline.thread import Thread
 
 ABSTAINED = "abstained"
@@ -119,12 +119,13 @@ def label_all(survey: Survey, engine: Engine, watch: Callable[[int], None] = lam
     if not (survey.events / manifest.NAME).is_file() or not buckets:
         raise RedefectError(f"{survey.events}: holds no events; collect some by `redefect collect gharchive`.")
     parts = []
-    for part in engine.map(partial(label_part, survey), buckets):
-        watch(len(buckets))
-        parts.append(part)
-    of_now = {survey.labels(bucket) for bucket in buckets}
-    for stale in sorted({*survey.output.glob("labels/part-*.parquet")} - of_now):
-        stale.unlink()
+    labels = survey.labels(0).parent
+    with alone(labels, "another survey"):
+        for part in engine.map(partial(label_part, survey), buckets):
+            watch(len(buckets))
+            parts.append(part)
+        for stale in sorted({*labels.iterdir()} - {survey.labels(bucket) for bucket in buckets}):
+            stale.unlink()  # of other buckets, or what a worker was writing when it died
     return sorted(parts, key=lambda part: part.bucket)
 
 

@@ -3,7 +3,6 @@
 A collection can be stopped at any time: the same command goes on where it was, and ends with the same bytes.
 """
 
-import fcntl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +14,7 @@ from pipeline.collect.gharchive.files import AmissError, Hour, Source, Tally, Un
 from pipeline.collect.gharchive.manifest import HourRecord
 from pipeline.errors import RedefectError
 from pipeline.facts import Flaw
-from pipeline.files import explained
+from pipeline.files import alone, explained
 from pipeline.processes import Workers
 
 _STAGING = "staging"
@@ -67,14 +66,9 @@ def collect_hours(
     RedefectError
         If no hour of the period can be read, the server cannot be reached, a process dies, or another collection is at work here.
     """
-    with explained(folder):
-        (folder / _STAGING).mkdir(parents=True, exist_ok=True)
-        lock = (folder / _STAGING / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RedefectError(f"{folder}: another collection is at work here; wait for its end.") from None
+    with alone(folder, "another collection"):
+        with explained(folder):
+            (folder / _STAGING).mkdir(exist_ok=True)
         return _collect(folder, hours, source, jobs, watch)
 
 

@@ -7,6 +7,7 @@ partition holds is told by its events alone: each once, sorted; neither their or
 import re
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.collect.gharchive.events import SCHEMA, from_table
 from pipeline.collect.gharchive.threads import Rebuilt, rebuild
+from pipeline.errors import RedefectError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -58,11 +60,20 @@ def rows(folder: Path, month: str) -> int:
 
 def sketch(path: Path, columns: list[str]) -> pa.Table:
     """Return columns of a partition, and `bytes`: how many each row takes, on average of its group of rows."""
-    with pq.ParquetFile(path) as file:
+    with damaged(path, path.parents[2]), pq.ParquetFile(path) as file:
         groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
         average = [group.total_byte_size // group.num_rows for group in groups]
         sizes = np.repeat(np.array(average, dtype=np.int64), [group.num_rows for group in groups])
         return file.read(columns).select(columns).append_column("bytes", pa.array(sizes))
+
+
+@contextmanager
+def damaged(path: Path, remove: Path) -> Iterator[None]:
+    """Turn what reading a damaged file ends with into one sentence, which tells what to remove."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError):
+        raise RedefectError(f"{path}: is damaged; remove {remove} and run the same command again.") from None
 
 
 def cuts(*limits: tuple[NDArray[np.int64], int]) -> Iterator[tuple[int, int]]:
@@ -117,7 +128,8 @@ def rebuild_bucket(
 
     def rebuilt(which: pc.Expression, name: str | None = None) -> list[Rebuilt]:
         # Of a part of a file as of the next: reading ahead would take as much memory again.
-        table = events.to_table(filter=which, batch_readahead=1, fragment_readahead=1, use_threads=False)
+        with damaged(folder / f"bucket={bucket:03}", folder):
+            table = events.to_table(filter=which, batch_readahead=1, fragment_readahead=1, use_threads=False)
         if name is not None:
             table = table.set_column(SCHEMA.get_field_index("repository"), "repository", pa.repeat(name, len(table)))
         return sorted(rebuild(from_table(table)), key=_in_order)

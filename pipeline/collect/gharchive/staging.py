@@ -6,9 +6,6 @@ there is of each issue, and from this plans loads: runs of issues, in the order 
 where loads are cut nor which buckets are merged together changes a byte.
 """
 
-import contextlib
-import os
-import tempfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
@@ -23,9 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, to_table
-from pipeline.collect.gharchive.partitions import bucket_of, cuts, partition, sketch
-from pipeline.errors import RedefectError
-from pipeline.files import explained
+from pipeline.collect.gharchive.partitions import bucket_of, cuts, damaged, partition, sketch
+from pipeline.files import whole
 
 _BATCH = 20_000
 _BATCH_LETTERS = 20_000_000
@@ -51,7 +47,7 @@ def stage(events: Iterable[Event], path: Path) -> None:
     """Write the events of an hour to a file, which is there when all are in it; in memory is a batch at a time."""
     coming = iter(events)
     known: dict[tuple[int | None, str], int] = {}
-    with _whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
+    with whole(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, _STAGED) as writer:
         while batch := _batch(coming):
             keys = []
             for event in batch:
@@ -107,8 +103,7 @@ def _issues(folder: Path, month: str, buckets: range, staged: Sequence[Path]) ->
     def sketches() -> Iterator[pa.Table]:
         for bucket in buckets:
             if (path := partition(folder, bucket, month)).exists():
-                with _damaged(path, folder):
-                    yield _sketch(path, bucket)
+                yield _sketch(path, bucket)
         for path in staged:
             for batch in _staged(path, buckets[0], buckets[-1]):
                 yield _copied(batch.select(_ISSUE), 0, len(batch)).append_column("bytes", pa.array(_sizes(batch)))
@@ -136,7 +131,7 @@ def _in_bucket(rows: pa.Table, bucket: int) -> pa.Table:
 
 def _staged(path: Path, first: int, last: int) -> Iterator[pa.RecordBatch]:
     """Yield what a file holds of some buckets, not copied: only what is taken from it is read."""
-    with _damaged(path, path), pa.memory_map(str(path)) as source:
+    with damaged(path, path), pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)
         for i in range(reader.num_record_batches):
             batch = reader.get_batch(i)
@@ -175,7 +170,7 @@ def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last:
     loaded = []
     for bucket in range(first[0], last[0] + 1):
         if (path := partition(folder, bucket, month)).exists():
-            with _damaged(path, folder), pq.ParquetFile(path) as file:
+            with damaged(path, folder), pq.ParquetFile(path) as file:
                 begin, end = _between(_sketch(path, bucket), first, last)
                 bounds = np.cumsum([0, *(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))])
                 groups = range(int(np.searchsorted(bounds, begin, "right")) - 1, int(np.searchsorted(bounds, end)))
@@ -209,7 +204,7 @@ def _sorted(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
 def _write(path: Path, parts: Iterable[pa.Table]) -> None:
     """Write a partition; the rows alone tell where groups of them end, not which came together."""
     with (
-        _whole(path) as part,
+        whole(path) as part,
         pq.ParquetWriter(
             part,
             SCHEMA,
@@ -228,28 +223,3 @@ def _write(path: Path, parts: Iterable[pa.Table]) -> None:
                     writer.write_table(waiting[0].cast(SCHEMA), row_group_size=_ROW_GROUP)
         for rows in waiting:
             writer.write_table(rows.cast(SCHEMA), row_group_size=_ROW_GROUP)
-
-
-@contextlib.contextmanager
-def _damaged(path: Path, remove: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, OSError):
-        raise RedefectError(f"{path}: is damaged; remove {remove} and run the same command again.") from None
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file to write that gets its name when it is whole."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        part = Path(name)
-        try:
-            yield part
-            part.chmod(0o644)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
