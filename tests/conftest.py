@@ -34,6 +34,10 @@ SHARED = Path(os.environ.get("REDEFECT_SHARED", CHECKOUT.parent / "shared"))
 
 CONTRACTS = Path(os.environ.get("REDEFECT_CONTRACTS", CHECKOUT / "data" / "build" / "contracts"))
 
+# Workers and the processes that tests start get this: threads of two that wait for each other on two processors take half as much
+# again as one does for matrices as small as ours.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -315,6 +316,12 @@ def independence(counts: pd.DataFrame, seed: int) -> Independence:
         A table of counts; empty rows and columns do not matter.
     """
     table = counts.loc[counts.sum(axis=1) > 0, counts.sum() > 0].to_numpy()
+    return _independence(tuple(map(tuple, table.tolist())), seed)
+
+
+@lru_cache(maxsize=64)  # a table is shown, drawn, exported and told of; its permutations take a quarter of a second
+def _independence(rows: tuple[tuple[int, ...], ...], seed: int) -> Independence:
+    table = np.array(rows)
     n = int(table.sum())
     if min(table.shape, default=0) < 2:
         return Independence(np.nan, 0, np.nan, 0, np.nan, np.nan, np.nan)

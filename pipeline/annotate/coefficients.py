@@ -7,6 +7,7 @@ these equal to those of the libraries, and to the worked examples of the papers 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -133,9 +134,15 @@ def resamples(units: pd.DataFrame, clusters: Sequence[str], seed: int | Sequence
     """
     if len(clusters) < 2:
         return np.full((RESAMPLES, len(COEFFICIENTS)), np.nan)
-    share = np.full(len(clusters), 1 / len(clusters))
-    weights = np.random.default_rng(seed).multinomial(len(clusters), share, size=RESAMPLES).astype(float)
+    weights = _weights(len(clusters), seed if isinstance(seed, int) else tuple(seed))
     return _of(_sums(units, clusters).resampled(weights))
+
+
+@lru_cache(maxsize=4)  # drawing takes longer than all that is computed of them, and a table asks for the same ones time and again
+def _weights(clusters: int, seed: int | tuple[int, ...]) -> np.ndarray:
+    weights = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=RESAMPLES).astype(float)
+    weights.flags.writeable = False
+    return weights
 
 
 def interval(draws: np.ndarray) -> np.ndarray:
