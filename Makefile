@@ -139,10 +139,10 @@ $(CONTRACTS): tests/npm/package.json tests/npm/package-lock.json
 	touch $@
 
 test: $(READY) $(CONTRACTS) ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
 coverage: $(READY) $(CONTRACTS) ## run the tests and measure their branch coverage of pipeline/
-	$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report term $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report term $(PYTEST_ARGUMENTS)
 
 check: $(READY) ## run the linter, the formatter's check and the type checker
 	$(BIN)/ruff check

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import forked
 import pytest
 import stored
 
@@ -183,7 +184,10 @@ def harmful(tmp_path_factory: pytest.TempPathFactory) -> "Told":
 
 @pytest.fixture
 def redefect(root: Path) -> Run:
-    """Run the command in a process of its own, in `root`, and return what it printed."""
+    """Run the command in a process of its own, in `root`, and return what it printed.
+
+    It is a copy of this one, unless it is to have something in its environment that Python reads when it starts.
+    """
 
     def run(*arguments: str | Path, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {
@@ -191,13 +195,18 @@ def redefect(root: Path) -> Run:
             for k, v in os.environ.items()
             if k not in (LOCAL_FOLDER_VARIABLE, "REDEFECT_DATABASE", ADDRESS_VARIABLE, *TOKEN_VARIABLES)
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-            cwd=root, env=clean | environment, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == expect, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+        words = [str(argument) for argument in arguments]
+        if all(name.startswith(("REDEFECT_", *TOKEN_VARIABLES)) for name in environment):
+            done = forked.run(words, root, clean | environment)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "pipeline.cli", *words],
+                cwd=root, env=clean | environment, capture_output=True, timeout=120, check=False,
+            )  # fmt: skip
+        out, err = done.stdout.decode(), done.stderr.decode()
+        assert done.returncode == expect, out + err
+        assert "Traceback" not in err
+        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
     return run
 

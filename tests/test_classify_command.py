@@ -11,20 +11,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
 import pytest
 import standins
 from conftest import CHECKOUT, Run, contents
 
-from pipeline.classify.model_file import write_model
+from pipeline import cli
+from pipeline.classify.model_file import read_model, write_model
 
 ONE_THING = "Give one thing to label: a store (--study, --database), a text (--text) or a file (--threads)."
 DAMAGED = "is no model file that this version of ReDefect can use, or is damaged; fetch or train it again."
 
 Redefect = Callable[..., subprocess.CompletedProcess[str]]
-TRUSTING = (
-    "import standins, pipeline.cli; from pipeline.classify.model_file import read_model; "
-    "read_model.__defaults__ = (standins.TYPES,); pipeline.cli.main()"
-)
+TRUSTING = "import test_classify_command; test_classify_command.trust()"
+
+
+def trust() -> None:
+    """Run the command, which takes the tests' own types in a model for its own."""
+    read_model.__defaults__ = (standins.TYPES,)
+    cli.main()
 
 
 @pytest.fixture
@@ -48,11 +53,9 @@ def environment(**more: str) -> dict[str, str]:
 def trusting(root: Path) -> Redefect:
     """Run the command, which takes the tests' own types in a model for its own."""
 
-    def run(*arguments: str | Path, expect: int = 0, given: str | bytes | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            process(root, *arguments), cwd=root, env=environment(), check=False, capture_output=True, timeout=120,
-            input=given.encode() if isinstance(given, str) else given,
-        )  # fmt: skip
+    def run(*arguments: str | Path, expect: int = 0, given: str | bytes = b"") -> subprocess.CompletedProcess[str]:
+        words = [str(argument) for argument in arguments]
+        done = forked.run(words, root, environment(), given.encode() if isinstance(given, str) else given, trust)
         out, err = done.stdout.decode(), done.stderr.decode()
         assert done.returncode == expect, out + err
         assert "Traceback" not in err

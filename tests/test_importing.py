@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 from conftest import Run, contents, make_root
 
@@ -198,12 +199,11 @@ def test_an_import_killed_at_any_moment_and_run_again_gives_the_same_store(
 ) -> None:
     threads = many_threads(tmp_path / "threads.jsonl")
 
-    def start(database: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "pipeline.cli", "import", "threads", str(threads), "--database", str(database)]
-        return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(database: Path) -> forked.Started:
+        return forked.start(["import", "threads", str(threads), "--database", str(database)], root, os.environ)
 
     begin = time.monotonic()
-    assert start(tmp_path / "whole.sqlite").wait() == 0
+    assert start(tmp_path / "whole.sqlite").ended().returncode == 0
     duration = time.monotonic() - begin
     whole = contents(tmp_path / "whole.sqlite")
     moments = random.Random(part)
@@ -215,7 +215,7 @@ def test_an_import_killed_at_any_moment_and_run_again_gives_the_same_store(
         process = start(database)
         time.sleep(moments.uniform(0.2, 0.95) * duration)
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        killed += process.ended().returncode == -signal.SIGKILL
         redefect("import", "threads", threads, "--database", database)
         assert contents(database) == whole
     assert killed >= 3, "the process was too quick to be killed in the middle"
