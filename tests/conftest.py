@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import forked
 import pytest
 import stored
+from hypothesis import settings
 
 import pipeline
 from pipeline.collect.download import LOCAL_FOLDER_VARIABLE, fetch_study_data
@@ -38,6 +39,10 @@ CONTRACTS = Path(os.environ.get("REDEFECT_CONTRACTS", CHECKOUT / "data" / "build
 # Workers and the processes that tests start get this: threads of two that wait for each other on two processors take half as much
 # again as one does for matrices as small as ours.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("redefect", deadline=None)
+settings.load_profile("redefect")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

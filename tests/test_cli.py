@@ -116,8 +116,7 @@ def test_study_data_come_from_a_local_folder(redefect: Run, root: Path, study_da
 def test_every_stage_twice_gives_the_same_bytes_whatever_the_time_zone_and_the_hash_seed(redefect: Run, root: Path) -> None:
     study = read_study(root / "data" / "studies" / "demo.toml")
     seen = []
-    for zone, seed, language in (("UTC", "1", "C.UTF-8"), ("Asia/Kathmandu", "2", "C")):
-        environment = {"TZ": zone, "PYTHONHASHSEED": seed, "LC_ALL": language}
+    for environment in ({}, {"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2", "LC_ALL": "C"}):
         redefect("import", "study", **environment)
         found = {"store": "\n".join(contents(study.database)), "findings": redefect("findings", **environment).stdout}
         redefect("export", "tables", **environment)  # figures: see tests/export/test_figures.py

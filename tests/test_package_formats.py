@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RedefectError
@@ -40,7 +40,6 @@ def written(draw: st.DrawFn) -> tuple[PackageTable, pa.Table]:
     return table, pa.table(columns, schema=table.schema)
 
 
-@settings(deadline=None)
 @given(written())
 def test_csv_and_parquet_say_the_same_whatever_the_cells_hold(made: tuple[PackageTable, pa.Table]) -> None:
     table, rows = made

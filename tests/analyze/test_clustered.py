@@ -21,7 +21,7 @@ def sums(rows: list[tuple[str, str, str, str | None]]) -> pd.DataFrame:
 
 
 @given(LABELS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_sums_of_parts_that_share_no_repository_add_up(rows: list[tuple[str, str, str, str | None]]) -> None:
     parts = [sums([row for row in rows if (row[0] in "abc") is early]) for early in (True, False)]
     together = pd.concat([NO_SUMS, *parts]).groupby(KEYS, as_index=False).sum()
@@ -41,7 +41,7 @@ def test_shares_are_of_all_threads_for_the_gate_and_of_defects_for_facets() -> N
 
 
 @given(LABELS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shares_of_a_facet_add_up_to_one_within_their_intervals(rows: list[tuple[str, str, str, str | None]]) -> None:
     shares = cluster_shares(sums(rows), CATEGORIES)
     assert np.allclose(shares.groupby(["period", "facet"])["share"].sum(), 1)

@@ -74,7 +74,7 @@ def all_that(taxonomy: Taxonomy) -> st.SearchStrategy[list[Annotation]]:
 
 @pytest.mark.parametrize("taxonomy", TAXONOMIES, ids=lambda t: t.id)
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_is_said_in_a_sheet_is_read_from_it(taxonomy: Taxonomy, name: str, data: st.DataObject) -> None:
     said = data.draw(all_that(taxonomy))
@@ -86,7 +86,7 @@ def test_what_is_said_in_a_sheet_is_read_from_it(taxonomy: Taxonomy, name: str, 
 
 
 @pytest.mark.parametrize("taxonomy", TAXONOMIES, ids=lambda t: t.id)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_is_kept_in_a_file_is_read_from_it(taxonomy: Taxonomy, data: st.DataObject) -> None:
     said = data.draw(all_that(taxonomy))

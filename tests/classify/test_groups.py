@@ -38,7 +38,7 @@ def apart(fold: Fold, numbers: np.ndarray) -> bool:
 rows = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 4)), min_size=12, max_size=60)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows)
 def test_of_any_grouping_no_group_is_on_both_sides_of_a_fold(drawn: list[tuple[int, int]]) -> None:
     found = groups([d for d, _ in drawn], [f for _, f in drawn])

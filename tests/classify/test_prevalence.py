@@ -184,7 +184,7 @@ def test_a_classifier_that_guesses_tells_next_to_nothing(method: Callable[..., P
 shares_and_seed = st.tuples(st.lists(st.floats(0.05, 1), min_size=2, max_size=5), st.integers(0, 10_000))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shares_and_seed)
 def test_shares_add_up_to_one_and_lie_in_their_intervals(drawn_case: tuple[list[float], int]) -> None:
     weights, seed = drawn_case
@@ -202,7 +202,7 @@ def test_shares_add_up_to_one_and_lie_in_their_intervals(drawn_case: tuple[list[
         assert (frame["high"] <= 1).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.permutations(range(4)))
 def test_renaming_the_categories_renames_the_result(seed: int, order: list[int]) -> None:
     unlabelled, held, truth = world(seed, [0.4, 0.3, 0.2, 0.1])

@@ -217,7 +217,7 @@ def test_a_package_whose_time_nobody_tells_is_refused_with_what_to_write(made_up
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(NAMES)
 def test_no_name_becomes_markup_in_what_people_read(made_up: Study, taxonomy: Taxonomy, name: str) -> None:
     hostile = f"[{name}](https://example.org)<b>`|*"

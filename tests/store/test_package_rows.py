@@ -117,7 +117,7 @@ def everything(connection: Connection, *, with_text: bool, study: str = "mine") 
     return {table.name: rows(connection, table, study) for table in tables(with_text=with_text)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(held=stores(), with_text=st.booleans())
 def test_what_a_store_holds_comes_back_from_the_tables_of_a_package(
     empty: Store, held: dict[str, list[dict[str, Any]]], with_text: bool

@@ -66,7 +66,7 @@ def test_both_databases_find_the_same_threads(both: tuple[Store, Store], query: 
     assert one == other
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     query=st.text(st.sampled_from("ab cuda\"'*-()|&:!<>\\\0\ud800\u0301é.^~OR\n"), max_size=40)
     | st.text(st.characters(max_codepoint=0x24F), max_size=40)

@@ -26,7 +26,7 @@ class _UndoneError(Exception):
     """Takes a unit of work back."""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(threads=st.lists(THREADS, max_size=8, unique_by=lambda t: (t.repository.lower(), t.number)))
 def test_threads_read_back_as_they_were_stored(store: Store, threads: list[Thread]) -> None:
     with suppress(_UndoneError), store.writing() as connection:

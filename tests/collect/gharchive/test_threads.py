@@ -37,7 +37,7 @@ def only(events: list[Event]) -> Rebuilt:
     return rebuilt
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ARCHIVABLE, st.integers(0, 2**20))
 def test_threads_come_back_from_their_events_whatever_becomes_of_these(
     tmp_path_factory: pytest.TempPathFactory, threads: list[Thread], seed: int
