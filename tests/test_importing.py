@@ -30,7 +30,7 @@ def demo_study(root: Path) -> Study:
     return read_study(path)
 
 
-def many_threads(path: Path, count: int = 2500) -> Path:
+def many_threads(path: Path, count: int = 2000) -> Path:
     """Write threads enough for an import to take a while."""
     with path.open("w") as file:
         for n in range(count):
@@ -149,7 +149,7 @@ def test_a_path_that_holds_no_threads_is_named(tmp_path: Path, name: str, senten
 
 
 def test_a_line_that_is_no_thread_is_named_and_nothing_is_stored(tmp_path: Path, store: Store, database: str) -> None:
-    path = many_threads(tmp_path / "t.jsonl", 1500)
+    path = many_threads(tmp_path / "t.jsonl")
     path.write_text(path.read_text()[:-30])
     before = contents(database)
     with pytest.raises(RedefectError, match=r"t\.jsonl:1500: Invalid JSON"):
@@ -208,12 +208,12 @@ def test_an_import_killed_at_any_moment_and_run_again_gives_the_same_store(
     whole = contents(tmp_path / "whole.sqlite")
     moments = random.Random(part)
     killed = 0
-    for i in range(8):
+    for i in range(12):
         if killed == 5:
             break
         database = tmp_path / f"{i}.sqlite"
         process = start(database)
-        time.sleep(moments.uniform(0.2, 0.95) * duration)
+        time.sleep(moments.uniform(0.1, 0.8) * duration)
         process.send_signal(signal.SIGKILL)
         killed += process.ended().returncode == -signal.SIGKILL
         redefect("import", "threads", threads, "--database", database)
