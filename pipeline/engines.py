@@ -113,7 +113,7 @@ class Cluster:
                 f"Workers died one after the other at the same part ({error.task}); have they enough memory? "
                 "What was done is kept: run the same command again."
             ) from None
-        except (CancelledError, CommClosedError, TimeoutError, OSError):
+        except (CancelledError, CommClosedError, TimeoutError):
             raise RedefectError("The scheduler went away; what was done is kept: run the same command again.") from None
 
 

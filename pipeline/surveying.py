@@ -17,7 +17,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from pipeline.analyze.clustered import KEYS, NO_SUMS, cluster_shares, cluster_sums
 from pipeline.classify.model_file import GATE, Classifier, likeliest, read_model
@@ -148,11 +147,7 @@ def label_part(survey: Survey, bucket: int) -> Part:
     kept = _made_from(path) == made_from
     if not kept:
         schema = labels_schema(classifier).with_metadata({_MADE_FROM: made_from})
-        with (
-            threadpool_limits(1),  # there are as many workers as processors; and sums of floats depend on who adds what
-            whole(path) as file,
-            pq.ParquetWriter(file, schema, compression="zstd") as writer,
-        ):
+        with whole(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for threads in _batches(survey.events, bucket):
                 writer.write_table(label(classifier, threads).cast(schema))
     return Part(bucket, pq.read_metadata(path).num_rows, sha256(path), kept)

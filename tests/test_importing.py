@@ -149,10 +149,10 @@ def test_a_path_that_holds_no_threads_is_named(tmp_path: Path, name: str, senten
 
 
 def test_a_line_that_is_no_thread_is_named_and_nothing_is_stored(tmp_path: Path, store: Store, database: str) -> None:
-    path = many_threads(tmp_path / "t.jsonl")
+    path = many_threads(tmp_path / "t.jsonl", 300)
     path.write_text(path.read_text()[:-30])
     before = contents(database)
-    with pytest.raises(RedefectError, match=r"t\.jsonl:1500: Invalid JSON"):
+    with pytest.raises(RedefectError, match=r"t\.jsonl:300: Invalid JSON"):
         import_threads(store, path, "t")
     assert contents(database) == before
 

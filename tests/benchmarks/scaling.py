@@ -24,7 +24,7 @@ from pipeline.replica.gharchive import write_archive
 SHARED = Path(os.environ.get("REDEFECT_SHARED", Path(__file__).parents[3] / "shared"))
 DENCHMARK = SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz"
 HOURS = 31 * 24
-WITH_ONE_WORKER = 10
+WITH_ONE_WORKER = 1
 """Copies up to which everything is done by one worker, too."""
 
 STEP = """

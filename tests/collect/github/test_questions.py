@@ -280,14 +280,14 @@ def whole_threads(client: Any, number: int) -> tuple[list[Any], list[Any]]:
     after = None
     while True:
         (part,) = client.ask(ThreadPage(repository=NAME, number=number, after=after)).threads
-        assert part.first == (after is None)
+        assert part.begins == after
         by_rest += part.comments
         if (after := part.after) is None:
             break
     by_graphql: list[Any] = []
     while True:
         (part,) = client.ask(Threads(items=(ThreadItem(repository=NAME, number=number, after=after),))).threads
-        assert part.first == (after is None)
+        assert part.begins == after
         by_graphql += part.comments
         if (after := part.after) is None:
             break
