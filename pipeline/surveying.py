@@ -32,6 +32,7 @@ ABSTAINED = "abstained"
 
 _GATE = "gate"
 _DEFECT = "defect"
+_GUESS = ".guess"
 _AT_ONCE = 1_000
 _PROSE: tuple[Kind, ...] = ("prose",)
 _MADE_FROM = b"redefect"
@@ -141,11 +142,11 @@ def label_part(survey: Survey, bucket: int) -> Part:
     In memory are a few events and threads at a time.
     """
     path = survey.labels(bucket)
-    classifier = _classifier(survey.model, survey.digest)
     inputs = {str(file.relative_to(survey.events)): sha256(file) for file in partitions.files(survey.events, bucket)}
     made_from = json.dumps({"model": survey.digest, "events": inputs}).encode()
     kept = _made_from(path) == made_from
     if not kept:
+        classifier = _classifier(survey.model, survey.digest)
         schema = labels_schema(classifier).with_metadata({_MADE_FROM: made_from})
         with whole(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for threads in _batches(survey.events, bucket):
@@ -193,16 +194,16 @@ def label(classifier: Classifier, threads: Sequence[Thread]) -> pa.Table:
 
 def count_part(survey: Survey, bucket: int) -> pd.DataFrame:
     """Count the labels of a bucket: see `cluster_sums`."""
-    facets = _facets(_classifier(survey.model, survey.digest))
-    table = pq.read_table(survey.labels(bucket), columns=["repository", "created_at", _GATE, *facets])
-    labels = table.to_pandas()
+    path = survey.labels(bucket)
+    facets = [name.removesuffix(_GUESS) for name in pq.read_schema(path).names if name.endswith(_GUESS)]
+    labels = pq.read_table(path, columns=["repository", "created_at", _GATE, *facets]).to_pandas()
     years = labels.pop("created_at").dt.year
     labels["period"] = years.astype("Int64").astype("string").fillna("unknown").astype(object)
     return cluster_sums(labels, _GATE, _DEFECT, facets, ABSTAINED)
 
 
 def _columns(facet: str) -> tuple[str, str, str]:
-    return facet, f"{facet}.guess", f"{facet}.probability"
+    return facet, facet + _GUESS, f"{facet}.probability"
 
 
 def _facets(classifier: Classifier) -> list[str]:
