@@ -92,6 +92,17 @@ def test_the_bytes_do_not_depend_on_processes_or_on_the_order_of_hours(archive: 
     assert everything(tmp_path / "parts") == everything(collected)
 
 
+def test_the_bytes_do_not_depend_on_how_often_staged_events_are_merged(archive: Path, collected: Path, tmp_path: Path) -> None:
+    days = hours_between("2021-01-01", "2021-01-03")
+    files = tmp_path / "files"
+    files.mkdir()
+    for hour, path in zip(days[::3], sorted(archive.iterdir()), strict=False):  # a day's files, as those of three
+        (files / hour.file).write_bytes(path.read_bytes())
+    for name, most in (("once", 10**12), ("daily", 0)):
+        collect_hours(tmp_path / name, days, Folder(files), jobs=1, most_staged=most)
+    assert everything(tmp_path / "daily") == everything(tmp_path / "once")
+
+
 def test_a_killed_collection_goes_on_to_the_same_bytes(archive: Path, collected: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from pipeline.collect.gharchive.collection import collect_hours; "

@@ -50,7 +50,12 @@ class ArchiveReport:
 
 
 def collect_hours(
-    folder: Path, hours: list[Hour], source: Source, jobs: int, watch: Callable[[HourRecord], None] = lambda _: None
+    folder: Path,
+    hours: list[Hour],
+    source: Source,
+    jobs: int,
+    watch: Callable[[HourRecord], None] = lambda _: None,
+    most_staged: int = 16_000_000_000,
 ) -> ArchiveReport:
     """Read the hours that a folder of partitions does not have yet, month by month; missing and broken ones are told of.
 
@@ -60,6 +65,8 @@ def collect_hours(
         How many processes read; 1 reads in this one.
     watch
         Is told of each hour that was read.
+    most_staged
+        How many bytes of events are staged, a day's more or less, before they are merged in the middle of a month.
 
     Raises
     ------
@@ -69,10 +76,12 @@ def collect_hours(
     with alone(folder, "another collection"):
         with explained(folder):
             (folder / _STAGING).mkdir(exist_ok=True)
-        return _collect(folder, hours, source, jobs, watch)
+        return _collect(folder, hours, source, jobs, watch, most_staged)
 
 
-def _collect(folder: Path, hours: list[Hour], source: Source, jobs: int, watch: Callable[[HourRecord], None]) -> ArchiveReport:
+def _collect(
+    folder: Path, hours: list[Hour], source: Source, jobs: int, watch: Callable[[HourRecord], None], most_staged: int
+) -> ArchiveReport:
     report = ArchiveReport(hours=len(hours))
     records = manifest.read_manifest(folder)
     unreachable: list[Flaw] = []
@@ -80,21 +89,24 @@ def _collect(folder: Path, hours: list[Hour], source: Source, jobs: int, watch: 
         for month, of_month in groupby(hours, key=lambda hour: hour.month):
             wanted = [hour for hour in of_month if _is_wanted(hour, records.get(hour.file), source, folder / _STAGING)]
             in_a_row = 0
-            for record in workers.map(partial(_read_hour, source, folder / _STAGING), wanted):
-                watch(record)
-                report.read += 1
-                if not record.amiss.startswith(UnreachableError.words):
-                    in_a_row = 0
-                    manifest.append(folder, record)
-                    records[record.file] = record
-                    continue
-                unreachable += record.flaws()
-                in_a_row += 1
-                if in_a_row == _MOST_UNREACHABLE:
-                    raise RedefectError(
-                        f"{record.file}: {record.amiss}, nor could the {in_a_row - 1} before it; run the same command again when "
-                        "the server answers, it goes on where it stopped."
-                    )
+            for day in range(0, len(wanted), 24):
+                for record in workers.map(partial(_read_hour, source, folder / _STAGING), wanted[day : day + 24]):
+                    watch(record)
+                    report.read += 1
+                    if not record.amiss.startswith(UnreachableError.words):
+                        in_a_row = 0
+                        manifest.append(folder, record)
+                        records[record.file] = record
+                        continue
+                    unreachable += record.flaws()
+                    in_a_row += 1
+                    if in_a_row == _MOST_UNREACHABLE:
+                        raise RedefectError(
+                            f"{record.file}: {record.amiss}, nor could the {in_a_row - 1} before it; run the same command again "
+                            "when the server answers, it goes on where it stopped."
+                        )
+                if sum(path.stat().st_size for path in (folder / _STAGING).iterdir()) > most_staged:
+                    _merge(folder, month, records, workers)
             _merge(folder, month, records, workers)
     found = [records[hour.file] for hour in hours if hour.file in records]
     for record in found:
