@@ -229,7 +229,7 @@ def test_the_bytes_do_not_depend_on_how_much_is_merged_at_once(staged: list[Path
         folder = tmp_path / str(at_once)
         for files in (first, staged):  # the second finds what came of the first
             for bucket in range(0, partitions.BUCKETS, together):
-                staging.merge(folder, "2021-01", range(bucket, bucket + together), files, at_once)
+                staging.merge(folder, "2021-01", range(bucket, bucket + together), files, at_once=at_once)
         made.append(everything(folder))
     assert len(made[0]) == 5
     assert made[0] == made[1] == made[2]

@@ -106,8 +106,8 @@ def _collect(
                             "when the server answers, it goes on where it stopped."
                         )
                 if sum(path.stat().st_size for path in (folder / _STAGING).iterdir()) > most_staged:
-                    _merge(folder, month, records, workers)
-            _merge(folder, month, records, workers)
+                    _merge(folder, month, records, workers, whole=False)
+            _merge(folder, month, records, workers, whole=True)
     found = [records[hour.file] for hour in hours if hour.file in records]
     for record in found:
         report.bytes += record.bytes
@@ -158,14 +158,14 @@ def _read_hour(source: Source, place: Path, hour: Hour) -> HourRecord:
     )
 
 
-def _merge(folder: Path, month: str, records: dict[str, HourRecord], workers: Workers) -> None:
+def _merge(folder: Path, month: str, records: dict[str, HourRecord], workers: Workers, *, whole: bool) -> None:
     """Bring what is staged of a month into its partitions; stopped anywhere in here, it can be done again."""
     place = folder / _STAGING
     new = [record for record in records.values() if record.file.startswith(month) and not record.merged]
     staged = sorted(path for r in new if (path := place / f"{r.file.partition('.')[0]}.arrow").exists())
-    if staged:
+    if staged or (whole and any(folder.glob(f"bucket=*/month={month}/part-[1-9]*.parquet"))):
         buckets = [range(first, first + _BUCKETS_AT_ONCE) for first in range(0, partitions.BUCKETS, _BUCKETS_AT_ONCE)]
-        for _ in workers.map(partial(_merge_buckets, folder, month, staged), buckets):
+        for _ in workers.map(partial(_merge_buckets, folder, month, staged, whole), buckets):
             pass
     if new:
         records |= {record.file: replace(record, merged=True) for record in new}
@@ -175,5 +175,5 @@ def _merge(folder: Path, month: str, records: dict[str, HourRecord], workers: Wo
             path.unlink()
 
 
-def _merge_buckets(folder: Path, month: str, staged: list[Path], buckets: range) -> None:
-    staging.merge(folder, month, buckets, staged)
+def _merge_buckets(folder: Path, month: str, staged: list[Path], whole: bool, buckets: range) -> None:
+    staging.merge(folder, month, buckets, staged, whole=whole)

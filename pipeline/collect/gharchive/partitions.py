@@ -39,8 +39,14 @@ def bucket_of(repository_id: int | None, repository: str) -> int:
 
 
 def partition(folder: Path, bucket: int, month: str) -> Path:
-    """Return the path of a partition."""
+    """Return the path of a partition; beside it are, for a while, further parts of it (`part-1.parquet`)."""
     return folder / f"bucket={bucket:03}" / f"month={month}" / "part-0.parquet"
+
+
+def parts(folder: Path, bucket: int, month: str) -> list[Path]:
+    """Return the parts of a partition that there are, in order."""
+    found = partition(folder, bucket, month).parent.glob("part-*.parquet")
+    return sorted(found, key=lambda path: int(path.stem.removeprefix("part-")))
 
 
 def buckets(folder: Path) -> list[int]:
@@ -50,7 +56,7 @@ def buckets(folder: Path) -> list[int]:
 
 def files(folder: Path, bucket: int) -> list[Path]:
     """Return the partitions of a bucket that there are, month by month."""
-    return sorted((folder / f"bucket={bucket:03}").glob("month=*/part-0.parquet"))
+    return sorted((folder / f"bucket={bucket:03}").glob("month=*/part-*.parquet"))
 
 
 def rows(folder: Path, month: str) -> int:

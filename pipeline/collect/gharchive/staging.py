@@ -7,7 +7,7 @@ where loads are cut nor which buckets are merged together changes a byte.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, to_table
-from pipeline.collect.gharchive.partitions import bucket_of, cuts, damaged, partition, sketch
+from pipeline.collect.gharchive.partitions import bucket_of, cuts, damaged, partition, parts, sketch
 from pipeline.files import whole
 
 _BATCH = 20_000
@@ -76,11 +76,15 @@ def _key(bucket: int, repository_id: int | None, number: int | None) -> _Key:
     return bucket, repository_id is None, repository_id or 0, number is None, number or 0
 
 
-def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_once: int = 40_000_000) -> None:
+def merge(
+    folder: Path, month: str, buckets: range, staged: Sequence[Path], *, whole: bool = True, at_once: int = 40_000_000
+) -> None:
     """Add what is staged of some buckets to their partitions of a month; to do so twice changes nothing.
 
     Parameters
     ----------
+    whole
+        Whether to make one of all parts that a partition has; else what is staged is another part of it, which is less work.
     at_once
         How many bytes of texts to hold in memory, if no single issue has more in that month.
 
@@ -89,23 +93,31 @@ def merge(folder: Path, month: str, buckets: range, staged: Sequence[Path], at_o
     RedefectError
         If a file is damaged, as a power cut may leave it.
     """
-    issues = _issues(folder, month, buckets, staged)
+    there = {bucket: parts(folder, bucket, month) for bucket in buckets}
+    held = there if whole else dict.fromkeys(buckets, ())
+    issues = _issues(held, staged)
     key = _keys(issues)
     loads = [(key(begin), key(end - 1)) for begin, end in cuts((issues["bytes"].to_numpy(), at_once))]
-    parts = (part for first, last in loads for part in _sorted(_loaded(folder, month, staged, first, last)))
-    for bucket, of_bucket in groupby(parts, key=itemgetter(0)):
-        _write(partition(folder, bucket, month), map(itemgetter(1), of_bucket))
+    rows = (part for first, last in loads for part in _sorted(_loaded(folder, held, staged, first, last)))
+    for bucket, of_bucket in groupby(rows, key=itemgetter(0)):
+        path = partition(folder, bucket, month)
+        if not whole and there[bucket]:
+            path = path.with_stem(f"part-{int(there[bucket][-1].stem.removeprefix('part-')) + 1}")
+        _write(path, map(itemgetter(1), of_bucket))
+        for other in held[bucket]:
+            if other != path:
+                other.unlink()
 
 
-def _issues(folder: Path, month: str, buckets: range, staged: Sequence[Path]) -> pa.Table:
+def _issues(held: Mapping[int, Sequence[Path]], staged: Sequence[Path]) -> pa.Table:
     """Return how many `bytes` there are of each issue, in order."""
 
     def sketches() -> Iterator[pa.Table]:
-        for bucket in buckets:
-            if (path := partition(folder, bucket, month)).exists():
+        for bucket, of_bucket in held.items():
+            for path in of_bucket:
                 yield _sketch(path, bucket)
         for path in staged:
-            for batch in _staged(path, buckets[0], buckets[-1]):
+            for batch in _staged(path, min(held), max(held)):
                 yield _copied(batch.select(_ISSUE), 0, len(batch)).append_column("bytes", pa.array(_sizes(batch)))
 
     def added_up() -> pa.Table:
@@ -165,11 +177,11 @@ def _between(rows: pa.Table | pa.RecordBatch, first: _Key, last: _Key) -> tuple[
     return begin, bisect_right(range(len(rows)), last, lo=begin, key=key)
 
 
-def _loaded(folder: Path, month: str, staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
+def _loaded(folder: Path, held: Mapping[int, Sequence[Path]], staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
     """Return all that there is of some issues."""
     loaded = []
     for bucket in range(first[0], last[0] + 1):
-        if (path := partition(folder, bucket, month)).exists():
+        for path in held[bucket]:
             with damaged(path, folder), pq.ParquetFile(path) as file:
                 begin, end = _between(_sketch(path, bucket), first, last)
                 bounds = np.cumsum([0, *(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))])
