@@ -85,8 +85,8 @@ class Cluster:
 
         with self._explained():
             futures = self._client.map(function, list(tasks), pure=False)
-            for _, result in as_completed(futures, with_results=True):
-                yield result
+            for future in as_completed(futures):
+                yield future.result()
 
     def sums(
         self, function: Callable[[_Task], pd.DataFrame], tasks: Sequence[_Task], keys: list[str], none: pd.DataFrame
@@ -209,8 +209,9 @@ def _dask() -> None:
 
 def _quiet() -> None:
     """Keep what Dask says of workers' deaths to itself: its part is done again, or a sentence tells why not."""
-    for name in ("distributed", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ["asyncio", *logging.root.manager.loggerDict]:
+        if name.partition(".")[0] in ("asyncio", "distributed", "tornado"):  # Dask gives some of its parts levels of their own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _added_up(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -131,6 +131,12 @@ def test_a_worker_that_is_killed_changes_nothing_and_what_is_amiss_is_told_of_in
             pytest.raises(RedefectError, match=rf"^{re.escape(str(path))}: is damaged; "),
         ):
             survey_all(damaged, engine)
+        lost = survey_of(events, tmp_path / "lost")
+        with (
+            running_cluster(running.address, lost.amiss) as engine,
+            pytest.raises(RedefectError, match=r"^The scheduler went away; what was done is kept: run the same command again\.$"),
+        ):
+            survey_all(lost, engine, lambda _: running.stop())
 
 
 def test_a_stopped_survey_goes_on_with_what_is_missing_or_not_whole(events: Path, surveyed: Survey, tmp_path: Path) -> None:
