@@ -194,7 +194,11 @@ def running_cluster(scheduler: str, sees: Callable[[], str]) -> Iterator[Engine]
                 f"{scheduler}: not all machines have the same packages, which could change results; install requirements.lock "
                 "on each."
             ) from None
-        for worker, amiss in sorted(client.run(sees).items()):
+        for worker, amiss in sorted(client.run(sees, on_error="return").items()):
+            if isinstance(amiss, OSError):
+                continue  # it has died since, and its connection with it
+            if isinstance(amiss, Exception):
+                raise RedefectError(f"{worker}: cannot do this work ({amiss}); install requirements.lock on each machine.")
             if amiss:
                 raise RedefectError(f"{worker}: {amiss}")
         yield Cluster(client)
