@@ -67,10 +67,7 @@ class Processes:
         self, function: Callable[[_Task], pd.DataFrame], tasks: Sequence[_Task], keys: list[str], none: pd.DataFrame
     ) -> pd.DataFrame:
         """See `Engine`."""
-        found = none
-        for frame in self._workers.map(function, tasks):
-            found = _added_up(pd.concat([found, frame]), keys)
-        return found
+        return _added_up(pd.concat([none, *self._workers.map(function, tasks)]), keys)
 
 
 class Cluster:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.analyze.clustered import KEYS, NO_SUMS, cluster_shares, cluster_sums
@@ -194,12 +195,12 @@ def label(classifier: Classifier, threads: Sequence[Thread]) -> pa.Table:
 
 def count_part(survey: Survey, bucket: int) -> pd.DataFrame:
     """Count the labels of a bucket: see `cluster_sums`."""
-    path = survey.labels(bucket)
-    facets = [name.removesuffix(_GUESS) for name in pq.read_schema(path).names if name.endswith(_GUESS)]
-    labels = pq.read_table(path, columns=["repository", "created_at", _GATE, *facets]).to_pandas()
-    years = labels.pop("created_at").dt.year
-    labels["period"] = years.astype("Int64").astype("string").fillna("unknown").astype(object)
-    return cluster_sums(labels, _GATE, _DEFECT, facets, ABSTAINED)
+    with pq.ParquetFile(survey.labels(bucket)) as file:
+        facets = [name.removesuffix(_GUESS) for name in file.schema_arrow.names if name.endswith(_GUESS)]
+        labels = file.read(columns=["repository", "created_at", _GATE, *facets])
+    years = pc.year(labels["created_at"]).to_pylist()
+    periods = ["unknown" if year is None else str(year) for year in years]
+    return cluster_sums(labels.to_pydict() | {"period": periods}, _GATE, _DEFECT, facets, ABSTAINED)
 
 
 def _columns(facet: str) -> tuple[str, str, str]:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from archives import line, make, often, present
 from conftest import CHECKOUT, Run
@@ -171,11 +173,12 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+def events_of(folder: Path, bucket: int) -> pa.Table:
+    return pa.concat_tables([pq.read_table(path, partitioning=None) for path in partitions.files(folder, bucket)])
+
+
 def test_all_events_of_a_repository_are_in_one_bucket(collected: Path) -> None:
-    ids = [
-        set(partitions.read_events(collected, bucket).column("repository_id").to_pylist())
-        for bucket in partitions.buckets(collected)
-    ]
+    ids = [set(events_of(collected, bucket).column("repository_id").to_pylist()) for bucket in partitions.buckets(collected)]
     assert sum(map(len, ids)) == len(set().union(*ids)) == 5
     assert partitions.bucket_of(7, "") == 130
     assert partitions.bucket_of(None, "Acme/anvil") == partitions.bucket_of(None, "acme/ANVIL")
@@ -197,7 +200,7 @@ def staged(collected: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Pa
     """Three files in which are events of all kinds: without the number of their issue or repository, and repeated, too."""
     events: list[Event] = []
     for bucket in partitions.buckets(collected):
-        for event in from_table(partitions.read_events(collected, bucket)):
+        for event in from_table(events_of(collected, bucket)):
             i, changes = len(events), dict[str, Any]()
             if event.repository == "acme/part4":
                 changes |= {"repository_id": None, "repository": ("acme/part4", "Acme/Part4")[i % 2]}
@@ -218,7 +221,7 @@ def test_threads_do_not_depend_on_how_much_is_held_at_once(staged: list[Path], t
     staging.merge(tmp_path, "2021-02", range(partitions.BUCKETS), staged[2:])
     for bucket in partitions.buckets(tmp_path):
         parts = list(partitions.rebuild_bucket(tmp_path, bucket, **limit))
-        whole = rebuild(from_table(partitions.read_events(tmp_path, bucket)))
+        whole = rebuild(from_table(events_of(tmp_path, bucket)))
         assert len(parts) > len(whole)
         assert put_together(parts) == put_together(whole) == put_together(partitions.rebuild_bucket(tmp_path, bucket))
 

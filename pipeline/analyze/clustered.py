@@ -5,7 +5,10 @@ a ratio of totals of clusters (Cochran 1977, section 3.12), and Wilson's interva
 that has it (as Korn & Graubard 1998 do with Clopper and Pearson's).
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import compress, repeat
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +26,16 @@ ALL = "all"
 _BASE = ""
 
 
-def cluster_sums(labels: pd.DataFrame, gate: str, defect: str, facets: Sequence[str], missing: str) -> pd.DataFrame:
+def cluster_sums(
+    labels: Mapping[str, Sequence[Any]], gate: str, defect: str, facets: Sequence[str], missing: str
+) -> pd.DataFrame:
     """Count labels by period, facet and category, with what it takes to know how uncertain their shares are.
 
     Parameters
     ----------
     labels
-        A row a thread: `repository`, `period`, `gate`, and of each of `facets` a column. All threads of a repository are here.
+        Columns with a text a thread: `repository`, `period`, `gate`, and each of `facets`, where None is none. All threads of a
+        repository are here.
     gate, defect
         The column whose categories are counted among all threads, and its category among whose threads the facets' are.
     missing
@@ -41,22 +47,23 @@ def cluster_sums(labels: pd.DataFrame, gate: str, defect: str, facets: Sequence[
     period: `threads` (the sum of x), `squares` (x * x), `products` (x * n), and `repositories` (for how many x is not 0). A row
     whose category is empty has n for x. They add up over parts that share no repository.
     """
-    asked = [(gate, labels, labels[gate])]
-    defects = labels[labels[gate] == defect]
-    asked += [(facet, defects, defects[facet].fillna(missing)) for facet in facets]
-    long = pd.concat(
-        [
-            pd.DataFrame({"period": period, "facet": facet, "category": of, "repository": rows["repository"]})
-            for facet, rows, of in asked
-            for period in (ALL, rows["period"])
-        ],
-        ignore_index=True,
-    ).astype(object)
-    x = long.groupby(["period", "facet", "category", "repository"]).size().rename("x").reset_index()
-    n = x.groupby(["period", "facet", "repository"])["x"].sum().rename("n").reset_index()
-    x = pd.concat([x.merge(n), n.assign(category=_BASE, x=n["n"])], ignore_index=True)
-    x = x.assign(threads=x["x"], squares=x["x"] ** 2, products=x["x"] * x["n"], repositories=1)
-    return x.groupby(KEYS, as_index=False)[_SUMS].sum().astype(dict.fromkeys(_SUMS, np.int64))
+    is_defect = [of == defect for of in labels[gate]]
+    sums: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0] * len(_SUMS))
+    for facet in (gate, *facets):
+        asked = repeat(True) if facet == gate else is_defect
+        repositories, periods, categories = (list(compress(labels[name], asked)) for name in ("repository", "period", facet))
+        for period in (repeat(ALL), periods):
+            pairs = list(zip(period, repositories, strict=False))
+            of_repository = Counter(pairs)
+            by_category = Counter(zip(pairs, categories, strict=True))
+            each = [(pair, category or missing, x) for (pair, category), x in by_category.items()]
+            each += [(pair, _BASE, n) for pair, n in of_repository.items()]
+            for pair, category, x in each:
+                of = sums[pair[0], facet, category]
+                for at, value in enumerate((x, x * x, x * of_repository[pair], 1)):
+                    of[at] += value
+    rows = [(*key, *of) for key, of in sorted(sums.items())]
+    return pd.DataFrame(rows, columns=KEYS + _SUMS).astype(NO_SUMS.dtypes)
 
 
 def cluster_shares(sums: pd.DataFrame, categories: Mapping[str, Sequence[str]]) -> pd.DataFrame:

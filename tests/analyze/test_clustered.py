@@ -1,3 +1,5 @@
+from itertools import repeat
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ CATEGORIES = {"gate": ("defect", "question", "feature"), "symptom": ("crash", "h
 
 
 def sums(rows: list[tuple[str, str, str, str | None]]) -> pd.DataFrame:
-    labels = pd.DataFrame(rows, columns=["repository", "period", "gate", "symptom"]).astype(object)
+    labels = dict(zip(["repository", "period", "gate", "symptom"], zip(*rows, strict=True) if rows else repeat(()), strict=False))
     return cluster_sums(labels, "gate", "defect", ["symptom"], "unknown")
 
 

@@ -22,9 +22,10 @@ from pipeline.thread import Thread
 SHARED = Path(os.environ.get("REDEFECT_SHARED", Path(__file__).parents[3] / "shared"))
 DENCHMARK = SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz"
 DEMO = Path(__file__).parents[2] / "data" / "demo" / "threads"
-ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 24_000
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 2
 HOURS = 16
-THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
+"""Each then has some 90 MB, as the archive's hours have."""
 FILTER = 'jq -c \'select(.type=="IssuesEvent" or .type=="IssueCommentEvent")\''
 COLLECT = """
 import sys

@@ -2,7 +2,8 @@
 
 A month of hourly files is generated from its threads (kept in the folder that is named first, for the next time), and read in
 processes of their own. Told are seconds, seconds of work (CPU), and the most memory that the largest process had at any time, and
-all together: resident, looked at 20 times a second, so that pages of files that are mapped count, too.
+all together: resident, looked at 20 times a second, so that pages of files that are mapped count, too. That all who work make the
+same labels, byte for byte, is checked.
 """
 
 import os
@@ -18,14 +19,15 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.files import sha256
 from pipeline.importing import read_threads
 from pipeline.replica.gharchive import write_archive
 
 SHARED = Path(os.environ.get("REDEFECT_SHARED", Path(__file__).parents[3] / "shared"))
 DENCHMARK = SHARED / "corpora" / "denchmark" / "denchmark-stage2-bugreports.tar.xz"
 HOURS = 31 * 24
-WITH_ONE_WORKER = 1
-"""Copies up to which everything is done by one worker, too."""
+COMPARED = 10
+"""Copies up to which everything is done by one worker, and by a Dask cluster of this machine, too."""
 
 STEP = """
 import gc
@@ -33,18 +35,18 @@ import sys
 from pathlib import Path
 from pipeline.collect.gharchive.collection import collect_hours
 from pipeline.collect.gharchive.files import Folder, hours_between
-from pipeline.engines import processes
+from pipeline.engines import local_cluster, processes
 from pipeline.files import sha256
 from pipeline.models import shipped_model
 from pipeline.surveying import Survey, count_all, label_all
 if __name__ == "__main__":
     gc.set_threshold(50_000)  # as commands do
-    step, files, events, output, jobs = sys.argv[1], *map(Path, sys.argv[2:5]), int(sys.argv[5])
+    step, files, events, output, jobs, started = sys.argv[1], *map(Path, sys.argv[2:5]), int(sys.argv[5]), sys.argv[6]
     survey = Survey(events, output, shipped_model(), sha256(shipped_model()))
     if step == "collect":
         collect_hours(events, hours_between("2021-01", "2021-01"), Folder(files), jobs)
     else:
-        with processes(jobs) as engine:
+        with {"processes": processes, "dask": local_cluster}[started](jobs) as engine:
             label_all(survey, engine) if step == "label" else count_all(survey, engine)
 """
 
@@ -80,9 +82,8 @@ class Watched:
 def main() -> None:
     folder = Path(sys.argv[1])
     print(f"{os.cpu_count()} cores", flush=True)
-    print(
-        f"{'copies':>6} {'step':8}{'workers':>8}{'s':>9}{'CPU s':>9}{'largest MB':>12}{'all MB':>9}{'threads/s':>11}", flush=True
-    )
+    titles = f"{'copies':>6} {'step':8}{'workers':>8} {'engine':10}{'s':>9}{'CPU s':>9}"
+    print(titles + f"{'largest MB':>12}{'all MB':>9}{'threads/s':>11}", flush=True)
     for copies in map(int, sys.argv[2:]):
         files = folder / f"a{copies}"
         if not (files / "2021-01-31-23.json.gz").exists():
@@ -92,17 +93,25 @@ def main() -> None:
                 write_archive(threads, files, begin, HOURS, spool=Path(spool), copies=copies, issue_share=1.0, jobs=2)
         script = folder / "step.py"
         script.write_text(STEP)
-        for jobs in (1, 2) if copies <= WITH_ONE_WORKER else (2,):
-            events, output = folder / f"events-{copies}-{jobs}", folder / f"survey-{copies}-{jobs}"
-            for used in (events, output):
+        everything = ("collect", "label", "count")
+        runs = [(2, "processes", everything)]
+        if copies <= COMPARED:
+            runs = [(1, "processes", everything), *runs, (1, "dask", everything[1:]), (2, "dask", everything[1:])]
+        labels: set[tuple[str, ...]] = set()
+        for jobs, engine, steps in runs:
+            events, output = folder / f"events-{copies}", folder / f"survey-{copies}"
+            for used in (events, output) if "collect" in steps else (output,):
                 shutil.rmtree(used, ignore_errors=True)
-            for step in ("collect", "label", "count"):
-                seen = Watched(sys.executable, str(script), step, str(files), str(events), str(output), str(jobs))
+            for step in steps:
+                seen = Watched(sys.executable, str(script), step, str(files), str(events), str(output), str(jobs), engine)
                 print(
-                    f"{copies:6} {step:8}{jobs:8}{seen.seconds:9.1f}{seen.work:9.1f}{seen.largest / 1e6:12,.0f}"
+                    f"{copies:6} {step:8}{jobs:8} {engine:10}{seen.seconds:9.1f}{seen.work:9.1f}{seen.largest / 1e6:12,.0f}"
                     f"{seen.together / 1e6:9,.0f}{26_143 * copies / seen.seconds:11,.0f}",
                     flush=True,
                 )
+            labels.add(tuple(sha256(path) for path in sorted(output.glob("labels/*"))))
+        if len(labels) > 1:
+            sys.exit("Not all labels are the same bytes.")
 
 
 if __name__ == "__main__":

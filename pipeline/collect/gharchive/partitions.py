@@ -109,11 +109,6 @@ def repositories(folder: Path, bucket: int) -> pa.Table:
     return _counted(folder, bucket, ["repository_id", "repository"])
 
 
-def read_events(folder: Path, bucket: int, which: pc.Expression | None = None) -> pa.Table:
-    """Return events of a bucket (`events.SCHEMA`), of all its months: all, or those of which an expression is true."""
-    return _dataset(folder, bucket).to_table(filter=which)
-
-
 def rebuild_bucket(
     folder: Path, bucket: int, only: Collection[int] | None = None, at_once: int = 20_000, bytes_at_once: int = 16_000_000
 ) -> Iterator[Rebuilt]:
