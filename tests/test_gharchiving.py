@@ -226,16 +226,21 @@ def test_threads_do_not_depend_on_how_much_is_held_at_once(staged: list[Path], t
         assert put_together(parts) == put_together(whole) == put_together(partitions.rebuild_bucket(tmp_path, bucket))
 
 
-def test_the_bytes_do_not_depend_on_how_much_is_merged_at_once(staged: list[Path], tmp_path: Path) -> None:
-    made = []
-    for at_once, together, first in ((1, 1, []), (8_000, partitions.BUCKETS, staged[:2]), (10**9, 64, staged[2:])):
-        folder = tmp_path / str(at_once)
-        for files in (first, staged):  # the second finds what came of the first
-            for bucket in range(0, partitions.BUCKETS, together):
-                staging.merge(folder, "2021-01", range(bucket, bucket + together), files, at_once=at_once)
-        made.append(everything(folder))
-    assert len(made[0]) == 5
-    assert made[0] == made[1] == made[2]
+@pytest.mark.parametrize("at_once", [300, 8_000, 10**9])
+def test_the_bytes_do_not_depend_on_how_much_is_merged_at_once(staged: list[Path], tmp_path: Path, at_once: int) -> None:
+    def merge(folder: Path, files: list[Path], together: int, **how: int) -> dict[str, bytes]:
+        for bucket in range(0, partitions.BUCKETS, together):
+            staging.merge(folder, "2021-01", range(bucket, bucket + together), files, **how)
+        return everything(folder)
+
+    wanted = merge(tmp_path / "wanted", staged, 1)
+    assert len(wanted) == 5
+    assert merge(tmp_path / "whole", staged[:2], partitions.BUCKETS, at_once=at_once) != wanted
+    assert merge(tmp_path / "whole", staged, 64, at_once=at_once) == wanted  # finds what came of the first
+    for part, files in enumerate((staged[2:], staged[:1], staged[1:2]), start=1):
+        found = merge(tmp_path / "parts", files, 64, at_once=at_once, whole=False)
+        assert {Path(name).name for name in found} <= {f"part-{n}.parquet" for n in range(1, part + 1)}
+    assert merge(tmp_path / "parts", [], 64, at_once=at_once) == wanted
 
 
 def lossless(folder: Path, threads: list[Thread], **options: object) -> Path:

@@ -55,7 +55,7 @@ def collect_hours(
     source: Source,
     jobs: int,
     watch: Callable[[HourRecord], None] = lambda _: None,
-    most_staged: int = 16_000_000_000,
+    most_staged: int = 4_000_000_000,
 ) -> ArchiveReport:
     """Read the hours that a folder of partitions does not have yet, month by month; missing and broken ones are told of.
 

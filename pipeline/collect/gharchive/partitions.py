@@ -39,7 +39,7 @@ def bucket_of(repository_id: int | None, repository: str) -> int:
 
 
 def partition(folder: Path, bucket: int, month: str) -> Path:
-    """Return the path of a partition; beside it are, for a while, further parts of it (`part-1.parquet`)."""
+    """Return the path of a partition; until the month's end, parts of it are beside it (`part-1.parquet`)."""
     return folder / f"bucket={bucket:03}" / f"month={month}" / "part-0.parquet"
 
 

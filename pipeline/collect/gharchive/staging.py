@@ -27,6 +27,9 @@ _BATCH = 20_000
 _BATCH_LETTERS = 20_000_000
 _ROW_GROUP = 10_000
 _ROW_GROUP_BYTES = 4_000_000  # some threads are so long that so many rows of them would fill the memory
+_SMALL_ROW_GROUP_BYTES = 1_000_000
+"""Of parts that are there until the month's end only, of each of which a group is held while they become one."""
+
 _TEXTS = ("title", "body", "comment")
 _WITHOUT_TEXTS = 200
 """Bytes of a row beside its texts, about."""
@@ -94,30 +97,32 @@ def merge(
         If a file is damaged, as a power cut may leave it.
     """
     there = {bucket: parts(folder, bucket, month) for bucket in buckets}
-    held = there if whole else dict.fromkeys(buckets, ())
-    issues = _issues(held, staged)
+    before = there if whole else {}
+    issues = _issues(before, staged, buckets)
     key = _keys(issues)
     loads = [(key(begin), key(end - 1)) for begin, end in cuts((issues["bytes"].to_numpy(), at_once))]
-    rows = (part for first, last in loads for part in _sorted(_loaded(folder, held, staged, first, last)))
+    held = {bucket: [_Part(folder, path, bucket) for path in paths] for bucket, paths in before.items()}
+    rows = (part for first, last in loads for part in _sorted(_loaded(held, staged, first, last)))
     for bucket, of_bucket in groupby(rows, key=itemgetter(0)):
         path = partition(folder, bucket, month)
-        if not whole and there[bucket]:
-            path = path.with_stem(f"part-{int(there[bucket][-1].stem.removeprefix('part-')) + 1}")
-        _write(path, map(itemgetter(1), of_bucket))
-        for other in held[bucket]:
+        if not whole:
+            last = there[bucket][-1].stem.removeprefix("part-") if there[bucket] else "0"
+            path = path.with_stem(f"part-{int(last) + 1}")
+        _write(path, map(itemgetter(1), of_bucket), _ROW_GROUP_BYTES if whole else _SMALL_ROW_GROUP_BYTES)
+        for other in before.get(bucket, ()):
             if other != path:
                 other.unlink()
 
 
-def _issues(held: Mapping[int, Sequence[Path]], staged: Sequence[Path]) -> pa.Table:
+def _issues(before: Mapping[int, Sequence[Path]], staged: Sequence[Path], buckets: range) -> pa.Table:
     """Return how many `bytes` there are of each issue, in order."""
 
     def sketches() -> Iterator[pa.Table]:
-        for bucket, of_bucket in held.items():
-            for path in of_bucket:
-                yield _sketch(path, bucket)
+        for bucket, paths in before.items():
+            for path in paths:
+                yield _in_bucket(sketch(path, _ISSUE[1:]), bucket).select([*_ISSUE, "bytes"])
         for path in staged:
-            for batch in _staged(path, min(held), max(held)):
+            for batch in _staged(path, buckets[0], buckets[-1]):
                 yield _copied(batch.select(_ISSUE), 0, len(batch)).append_column("bytes", pa.array(_sizes(batch)))
 
     def added_up() -> pa.Table:
@@ -131,10 +136,6 @@ def _issues(held: Mapping[int, Sequence[Path]], staged: Sequence[Path]) -> pa.Ta
         if sum(map(len, waiting)) > 2 * len(waiting[0]) + 500_000:
             waiting = [added_up()]
     return added_up().sort_by(_SORTED_BY[: len(_ISSUE)])
-
-
-def _sketch(path: Path, bucket: int) -> pa.Table:
-    return _in_bucket(sketch(path, _ISSUE[1:]), bucket).select([*_ISSUE, "bytes"])
 
 
 def _in_bucket(rows: pa.Table, bucket: int) -> pa.Table:
@@ -177,18 +178,32 @@ def _between(rows: pa.Table | pa.RecordBatch, first: _Key, last: _Key) -> tuple[
     return begin, bisect_right(range(len(rows)), last, lo=begin, key=key)
 
 
-def _loaded(folder: Path, held: Mapping[int, Sequence[Path]], staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
-    """Return all that there is of some issues."""
-    loaded = []
-    for bucket in range(first[0], last[0] + 1):
-        for path in held[bucket]:
-            with damaged(path, folder), pq.ParquetFile(path) as file:
-                begin, end = _between(_sketch(path, bucket), first, last)
-                bounds = np.cumsum([0, *(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))])
-                groups = range(int(np.searchsorted(bounds, begin, "right")) - 1, int(np.searchsorted(bounds, end)))
-                if begin < end:
-                    rows = file.read_row_groups(list(groups)).slice(begin - bounds[groups[0]], end - begin)
-                    loaded.append(_in_bucket(rows, bucket).cast(_STAGED))
+class _Part:
+    """The rows of a part of a partition, in order, each read once; open and in memory is what is being taken of it."""
+
+    def __init__(self, folder: Path, path: Path, bucket: int) -> None:
+        self._folder, self._path, self._bucket = folder, path, bucket
+        self._groups = self._read()
+        self._rest: pa.Table | None = None  # of the group of rows that was read last
+
+    def until(self, last: _Key) -> Iterator[pa.Table]:
+        """Take the rows up to those of an issue."""
+        while (rows := self._rest or next(self._groups, None)) is not None:
+            end = bisect_right(range(len(rows)), last, key=_keys(rows))
+            self._rest = rows.slice(end)
+            yield rows.slice(0, end)
+            if self._rest:
+                return
+
+    def _read(self) -> Iterator[pa.Table]:
+        with damaged(self._path, self._folder), pq.ParquetFile(self._path) as file:
+            for group in range(file.num_row_groups):
+                yield _in_bucket(file.read_row_group(group), self._bucket).cast(_STAGED)
+
+
+def _loaded(held: Mapping[int, Sequence[_Part]], staged: Sequence[Path], first: _Key, last: _Key) -> pa.Table:
+    """Return all that there is of some issues, which come after those of the last time."""
+    loaded = [rows for bucket in range(first[0], last[0] + 1) for part in held.get(bucket, ()) for rows in part.until(last)]
     for path in staged:
         for batch in _staged(path, first[0], last[0]):
             begin, end = _between(batch, first, last)
@@ -213,8 +228,8 @@ def _sorted(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
             yield int(buckets[begin]), rows.take(order[at : min(at + _ROW_GROUP // 4, end)])
 
 
-def _write(path: Path, parts: Iterable[pa.Table]) -> None:
-    """Write a partition; the rows alone tell where groups of them end, not which came together."""
+def _write(path: Path, parts: Iterable[pa.Table], group_bytes: int) -> None:
+    """Write a part of a partition; the rows alone tell where groups of them end, not which came together."""
     with (
         whole(path) as part,
         pq.ParquetWriter(
@@ -229,7 +244,7 @@ def _write(path: Path, parts: Iterable[pa.Table]) -> None:
         waiting: list[pa.Table] = []
         for rows in parts:
             rows = pa.concat_tables([*waiting, rows]).combine_chunks()
-            for begin, end in cuts((np.ones(len(rows), dtype=np.int64), _ROW_GROUP), (_sizes(rows), _ROW_GROUP_BYTES)):
+            for begin, end in cuts((np.ones(len(rows), dtype=np.int64), _ROW_GROUP), (_sizes(rows), group_bytes)):
                 waiting = [rows.slice(begin, end - begin)]
                 if end < len(rows):
                     writer.write_table(waiting[0].cast(SCHEMA), row_group_size=_ROW_GROUP)
