@@ -53,8 +53,8 @@ def start(
     arguments: list[str], folder: Path, environment: Mapping[str, str], given: bytes = b"", main: Callable[[], object] = cli.main
 ) -> Started:
     """Start the command with these arguments in `folder`; `given` is its standard input."""
-    out = tempfile.TemporaryFile()  # noqa: SIM115
-    err = tempfile.TemporaryFile()  # noqa: SIM115
+    out = tempfile.TemporaryFile()  # noqa: SIM115 (the child writes to it)
+    err = tempfile.TemporaryFile()  # noqa: SIM115 (so, too)
     with tempfile.TemporaryFile() as into:
         into.write(given)
         into.seek(0)

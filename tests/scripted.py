@@ -87,9 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != 304:
             self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_GET  # noqa: N815 (http.server's name)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (http.server's word)
         pass
 
 

@@ -23,7 +23,7 @@ class Mention(NamedTuple):
     @property
     def kind(self) -> SignalKind:
         """What it is, the part of its name before the colon."""
-        return self.name.partition(":")[0]  # type: ignore[return-value]
+        return self.name.partition(":")[0]  # type: ignore[return-value]  # all names begin with a kind
 
 
 # A name with what stands before it (of an address or path) and whether it is called.

@@ -126,9 +126,9 @@ def _thread(repository: str, root: etree._Element, where: PurePosixPath) -> Thre
         state="closed" if root.get("closed_time") else None,
         author=root.get("author") or None,
         created_at=root.get("open_date"),  # type: ignore[arg-type]  # the model parses times
-        closed_at=root.get("closed_time"),  # type: ignore[arg-type]
+        closed_at=root.get("closed_time"),  # type: ignore[arg-type]  # as above
         comments=tuple(
-            Comment(created_at=comment.get("date"), body=plain_text(comment.text or ""))  # type: ignore[arg-type]
+            Comment(created_at=comment.get("date"), body=plain_text(comment.text or ""))  # type: ignore[arg-type]  # as above
             for comment in root.iterfind("comments/comment")
         ),
     )

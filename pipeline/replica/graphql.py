@@ -252,7 +252,7 @@ def _rate_limit(context: _Context, **_: Any) -> Value:
     }
 
 
-def _repository(context: _Context, *, owner: str, name: str, followRenames: bool = True) -> Value:  # noqa: N803
+def _repository(context: _Context, *, owner: str, name: str, followRenames: bool = True) -> Value:  # noqa: N803 (GitHub's)
     row = context.world.repository(owner, name)
     renamed = row is not None and row.full_name.casefold() != f"{owner}/{name}".casefold()
     if row is None or row.blocked or (renamed and not followRenames):
@@ -422,7 +422,7 @@ def _timeline(row: IssueRow, _context: _Context, **arguments: Any) -> Value:
     return _sliced([event], arguments)
 
 
-def _closing_pulls(row: IssueRow, context: _Context, *, includeClosedPrs: bool = False, **arguments: Any) -> Value:  # noqa: N803
+def _closing_pulls(row: IssueRow, context: _Context, *, includeClosedPrs: bool = False, **arguments: Any) -> Value:  # noqa: N803 (GitHub's)
     # A pull request that closed an issue is merged, so it is among the closed ones.
     closer = _closer(row, context) if includeClosedPrs else None
     return _sliced([closer] if closer is not None and closer["__typename"] == "PullRequest" else [], arguments)
@@ -437,7 +437,7 @@ def _closer(row: IssueRow, context: _Context) -> Value | None:
     repository = found or RepositoryRow(
         fingerprint(f"{match['owner']}/{match['name']}".casefold()), match["owner"], match["name"], row.created_at, 0, 0
     )
-    inside: Callable[[_Context], Value] = lambda _: _repository_value(repository)  # noqa: E731
+    inside: Callable[[_Context], Value] = lambda _: _repository_value(repository)  # noqa: E731 (others follow)
     if match["commit"]:
         return {"__typename": "Commit", "oid": match["commit"], "repository": inside}
     number = int(match["number"])

@@ -369,7 +369,7 @@ class _Server(ThreadedWSGIServer):
             except OSError:
                 continue
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's word)
         """Say nothing: requests carry tokens, and standard output belongs to commands."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:

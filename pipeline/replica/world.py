@@ -490,10 +490,11 @@ class World:
     ) -> tuple[int, list[CommentRow]]:  # fmt: skip
         """Return how many comments an issue or repository has, and a page of them."""
         column, value = ("issue", issue) if issue is not None else ("repository", repository)
-        condition, values = f"{column} = ?", [value]
+        condition = f"{column} = ?"
+        values: list[int | str | None] = [value]
         if since is not None:
             condition += " AND updated_at >= ?"
-            values.append(since)  # type: ignore[arg-type]
+            values.append(since)
         way = "DESC" if descending else "ASC"
         with self._reading() as connection:
             total = connection.execute(f"SELECT count(*) FROM comment WHERE {condition}", values).fetchone()[0]

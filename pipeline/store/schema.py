@@ -61,7 +61,7 @@ class StoredText(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the database's own type."""
         collation = "C" if dialect.name == "postgresql" else None
-        return dialect.type_descriptor(String(self.impl_instance.length, collation))  # type: ignore[attr-defined]
+        return dialect.type_descriptor(String(self.impl_instance.length, collation))  # type: ignore[attr-defined]  # it is a String
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what no database can store, wherever it came from."""

@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(data[start:])
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (http.server's word)
         pass
 
 

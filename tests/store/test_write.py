@@ -34,9 +34,9 @@ def test_threads_read_back_as_they_were_stored(store: Store, threads: list[Threa
         back = list(read.threads(connection))
         raise _UndoneError
     # The case of a repository's name is the one that came first; all else is the same.
-    key = lambda t: (*t.repository.lower().split("/"), t.number)  # noqa: E731
     assert [t.model_copy(update={"repository": ""}) for t in back] == [
-        t.model_copy(update={"repository": ""}) for t in sorted(threads, key=key)
+        t.model_copy(update={"repository": ""})
+        for t in sorted(threads, key=lambda t: (*t.repository.lower().split("/"), t.number))
     ]
 
 

@@ -38,15 +38,20 @@ def bucket_of(repository_id: int | None, repository: str) -> int:
     return zlib.crc32(key.encode()) % BUCKETS
 
 
-def partition(folder: Path, bucket: int, month: str) -> Path:
-    """Return the path of a partition; until the month's end, parts of it are beside it (`part-1.parquet`)."""
-    return folder / f"bucket={bucket:03}" / f"month={month}" / "part-0.parquet"
+def partition(folder: Path, bucket: int, month: str, part: int = 0) -> Path:
+    """Return the path of a partition, or of a part of it (1 and up), as are beside it until the month's end."""
+    return folder / f"bucket={bucket:03}" / f"month={month}" / f"part-{part}.parquet"
+
+
+def part_number(path: Path) -> int:
+    """Return the number of the part that a path names."""
+    return int(path.stem.removeprefix("part-"))
 
 
 def parts(folder: Path, bucket: int, month: str) -> list[Path]:
     """Return the parts of a partition that there are, in order."""
     found = partition(folder, bucket, month).parent.glob("part-*.parquet")
-    return sorted(found, key=lambda path: int(path.stem.removeprefix("part-")))
+    return sorted(found, key=part_number)
 
 
 def buckets(folder: Path) -> list[int]:

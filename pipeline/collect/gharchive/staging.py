@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.collect.gharchive.events import SCHEMA, Event, to_table
-from pipeline.collect.gharchive.partitions import bucket_of, cuts, damaged, partition, parts, sketch
+from pipeline.collect.gharchive.partitions import bucket_of, cuts, damaged, part_number, partition, parts, sketch
 from pipeline.files import whole
 
 _BATCH = 20_000
@@ -104,10 +104,8 @@ def merge(
     held = {bucket: [_Part(folder, path, bucket) for path in paths] for bucket, paths in before.items()}
     rows = (part for first, last in loads for part in _sorted(_loaded(held, staged, first, last)))
     for bucket, of_bucket in groupby(rows, key=itemgetter(0)):
-        path = partition(folder, bucket, month)
-        if not whole:
-            last = there[bucket][-1].stem.removeprefix("part-") if there[bucket] else "0"
-            path = path.with_stem(f"part-{int(last) + 1}")
+        part = 0 if whole else 1 + max(map(part_number, there[bucket]), default=0)
+        path = partition(folder, bucket, month, part)
         _write(path, map(itemgetter(1), of_bucket), _ROW_GROUP_BYTES if whole else _SMALL_ROW_GROUP_BYTES)
         for other in before.get(bucket, ()):
             if other != path:
@@ -236,7 +234,7 @@ def _write(path: Path, parts: Iterable[pa.Table], group_bytes: int) -> None:
             part,
             SCHEMA,
             compression="zstd",
-            use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]
+            use_dictionary=["kind", "action", "actor", "repository", "state", "author", "comment_author"],  # type: ignore[arg-type]  # its stub
             write_statistics=["repository_id", "repository", "number", "at"],
             store_schema=False,
         ) as writer,
